@@ -1,0 +1,149 @@
+"""`le-bench run`: explain, simulate, score, and write the leaderboards."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from le_bench.cli.boards import render_boards
+from le_bench.cli.session import (
+    BOARDS,
+    DEFAULT,
+    Cache,
+    Choices,
+    Device,
+    ExperimentName,
+    Explainers,
+    Layers,
+    LimitUnits,
+    Models,
+    Opened,
+    PluginFiles,
+    Settings,
+    Simulators,
+    cache_folder,
+    open_experiment,
+)
+
+if TYPE_CHECKING:
+    from le_bench.collect import Written
+    from le_bench.execute import Progress
+    from le_bench.executors import Executor
+    from le_bench.workspace import Workspace
+
+NAME = "run"
+SOME_FAILED = 5
+PARTIAL = Path("leaderboards-partial")
+
+
+def command(
+    experiment: ExperimentName = DEFAULT,
+    settings: Settings = None,
+    plugin: PluginFiles = None,
+    explainer: Explainers = None,
+    model: Models = None,
+    layer: Layers = None,
+    simulator: Simulators = None,
+    limit_units: LimitUnits = None,
+    device: Device = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images through a model at once.")] = 256,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Local worker processes; 0 computes in this process.")
+    ] = 0,
+    cache: Cache = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of results and boards. Default: leaderboards."),
+    ] = None,
+) -> None:
+    """Run an experiment and write its leaderboards.
+
+    Finished steps are kept in the cache: an interrupted run goes on where it stopped, and a
+    second run computes nothing.
+
+    Examples: `le-bench run`; `le-bench run my.toml --device cuda`;
+    `le-bench run --explainer random --limit-units 8`.
+    """
+    from le_bench.devices import choose_device
+    from le_bench.execute import check_inputs, execute, survey
+    from le_bench.executors import InProcess, LocalProcesses, Recipe
+    from le_bench.plan import make_plan
+    from le_bench.store import Store
+    from le_bench.workspace import Workspace
+
+    chosen = choose_device(device)
+    choices = Choices(
+        experiment,
+        tuple(settings or ()),
+        tuple(plugin or ()),
+        tuple(explainer or ()),
+        tuple(model or ()),
+        tuple(layer or ()),
+        tuple(simulator or ()),
+        limit_units,
+    )
+    opened = open_experiment(choices)
+    plan = make_plan(opened.experiment, opened.plugins.origins)
+    store = Store(cache_folder(cache))
+    progress = survey(plan, store)
+    workspace = Workspace(plan, store, chosen, batch_size)
+    check_inputs(workspace, progress)
+    executor: Executor = InProcess(workspace)
+    if workers and progress.needed:
+        recipe = Recipe(
+            opened.table, opened.source, choices.plugin_files, store.root, str(chosen), batch_size
+        )
+        executor = LocalProcesses(recipe, workers)
+    try:
+        _watch(opened, progress, executor, execute)
+    finally:
+        executor.close()
+    folder = out or (PARTIAL if limit_units else BOARDS)
+    written = _collect(opened, progress, workspace, folder, choices)
+    board = render_boards(folder, include_partial=limit_units is not None)
+    _report(written, progress, board.get(opened.experiment.name, folder))
+    if progress.failures:
+        typer.echo(f"to go on: {shlex.join(['le-bench', *sys.argv[1:]])}", err=True)
+        raise typer.Exit(SOME_FAILED)
+
+
+def _watch(opened: Opened, progress: Progress, executor: Executor, execute: object) -> None:
+    from le_bench.cli.progress import StepLog
+
+    log = StepLog(len(progress.needed), sys.stderr)
+    opened.plugins.observe(log)
+    with log:
+        execute(progress, executor, opened.plugins.step_done)  # type: ignore[operator]  # passed on
+
+
+def _collect(
+    opened: Opened, progress: Progress, workspace: Workspace, folder: Path, choices: Choices
+) -> Written:
+    from le_bench.collect import Collector
+
+    device = workspace.device.type
+    collector = Collector(progress, workspace.store, opened.plugins, folder, device)
+    partial = choices.limit_units is not None
+    return collector.collect(partial=partial, complete=not choices.selective)
+
+
+def _report(written: Written, progress: Progress, board: Path) -> None:
+    done = sum(outcome.state == "done" for outcome in progress.outcomes.values())
+    typer.echo(
+        f"{done} steps computed, {len(progress.cached)} found in the cache; "
+        f"{written.results} cells scored, {written.not_applicable} not applicable, "
+        f"{written.failures} failed; {written.changed + written.removed} files changed"
+    )
+    if written.not_reproduced:
+        typer.echo(
+            f"warning: {len(written.not_reproduced)} recorded results were not reproduced and "
+            f"have been replaced, the first: {written.not_reproduced[0]}",
+            err=True,
+        )
+    for reason in dict.fromkeys(progress.failures.values()):
+        typer.echo(f"failed: {reason}", err=True)
+    typer.echo(f"board: {board}")

@@ -1,0 +1,143 @@
+"""What several commands share: their options, and opening an experiment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import platformdirs
+import typer
+
+from le_bench.errors import ExperimentError, unknown_name
+
+if TYPE_CHECKING:
+    from le_bench.experiment import Experiment
+    from le_bench.plugins import Plugins
+
+DEFAULT = "picturebook"
+BOARDS = Path("leaderboards")
+
+ExperimentName = Annotated[
+    str,
+    typer.Argument(
+        metavar="[EXPERIMENT]",
+        help="A TOML file, or the name of one in leaderboards/experiments or in the package.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one option, e.g. seed=3. Repeatable."),
+]
+PluginFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE.py", help="Use a Python file as a plugin. Repeatable."),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(help="Folder of finished steps. Default: $LE_BENCH_HOME or the user's cache."),
+]
+Explainers = Annotated[
+    list[str] | None, typer.Option("--explainer", help="Only this explainer. Repeatable.")
+]
+Models = Annotated[
+    list[str] | None, typer.Option("--model", help="Only this target model. Repeatable.")
+]
+Layers = Annotated[list[str] | None, typer.Option("--layer", help="Only this layer. Repeatable.")]
+Simulators = Annotated[
+    list[str] | None, typer.Option("--simulator", help="Only this simulator. Repeatable.")
+]
+LimitUnits = Annotated[
+    int | None,
+    typer.Option(min=1, help="Only the first units of each layer; marks results as partial."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the command line says about an experiment."""
+
+    name: str
+    settings: tuple[str, ...] = ()
+    plugin_files: tuple[Path, ...] = ()
+    explainers: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    simulators: tuple[str, ...] = ()
+    limit_units: int | None = None
+
+    @property
+    def selective(self) -> bool:
+        """Whether only some of the experiment's rows are asked for."""
+        return bool(self.explainers or self.models or self.layers or self.simulators)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An experiment that has been read and checked, and what it was read from."""
+
+    experiment: Experiment
+    plugins: Plugins
+    table: dict[str, Any]
+    source: Path
+
+
+def open_experiment(choices: Choices) -> Opened:
+    """Read, change and check an experiment. Raises a BenchError; writes nothing."""
+    from le_bench.experiment import build_experiment, read_table
+    from le_bench.plugins import Plugins
+    from le_bench.settings import (
+        apply_settings,
+        select_layers,
+        select_rows,
+    )
+
+    source = find_experiment(choices.name)
+    table = apply_settings(read_table(source), choices.settings)
+    table = select_rows(table, "explainers", choices.explainers)
+    table = select_rows(table, "models", choices.models)
+    table = select_rows(table, "simulators", choices.simulators)
+    table = select_layers(table, choices.layers)
+    if choices.limit_units is not None:
+        table["units"] = choices.limit_units
+    plugins = Plugins.find(choices.plugin_files)
+    warn_of_plugins(plugins)
+    return Opened(build_experiment(table, source, plugins), plugins, table, source)
+
+
+def find_experiment(name: str) -> Path:
+    """The file of an experiment given as a path or by its bare name."""
+    if name.endswith(".toml") or "/" in name or os.sep in name:
+        return Path(name)
+    own = BOARDS / "experiments"
+    packaged = Path(str(files("le_bench"))) / "experiments"
+    candidates = {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for folder in (packaged, own)
+        for path in sorted(folder.rglob("*.toml"))
+    }
+    if name not in candidates:
+        raise ExperimentError(unknown_name("experiment", name, list(candidates)))
+    return candidates[name]
+
+
+def warn_of_plugins(plugins: Plugins) -> None:
+    """Say on stderr which installed plugins were left out."""
+    for report in plugins.reports:
+        if report.reason:
+            typer.echo(
+                f"warning: plugin '{report.plugin}' of {report.distribution} was left out: "
+                f"{report.reason}",
+                err=True,
+            )
+
+
+def cache_folder(given: Path | None) -> Path:
+    """The folder of finished steps: the option, $LE_BENCH_HOME, or the user's cache folder."""
+    if given is not None:
+        return given
+    home = os.environ.get("LE_BENCH_HOME")
+    return Path(home) if home else Path(platformdirs.user_cache_dir("le-bench"))

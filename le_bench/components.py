@@ -1,0 +1,147 @@
+"""What a plugin must do: the six kinds of component.
+
+A component is a frozen dataclass. Its fields are its options and the only source of its cache
+key; its class variables say who it is. Raise `version` whenever the numbers it gives change.
+A field of type `Path` names a file or folder: not the path but the content enters the key.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from le_bench.types import (
+    Activations,
+    Calibration,
+    Evidence,
+    Explanation,
+    Images,
+    ProbeDataset,
+    ProbeView,
+    Score,
+    Simulation,
+    Split,
+    TargetModel,
+)
+
+
+@dataclass(frozen=True)
+class Component(ABC):
+    """Base of all components; not subclassed by plugins directly."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = ""
+
+    def identity(self) -> str:
+        """Whatever decides this component's values besides its fields, as a short text.
+
+        The content of files in `Path` fields is added by the core. Sources that read other files
+        (weights inside a package, say) return a digest of them here.
+        """
+        return ""
+
+
+@dataclass(frozen=True)
+class DatasetSource(Component):
+    """Gives a probe dataset."""
+
+    kind: ClassVar[str] = "dataset"
+
+    @abstractmethod
+    def load(self) -> ProbeDataset:
+        """Read or draw the dataset. Raises a BenchError that names the file if it cannot."""
+
+
+@dataclass(frozen=True)
+class ModelSource(Component):
+    """Gives a target model."""
+
+    kind: ClassVar[str] = "model"
+
+    @abstractmethod
+    def load(self, device: torch.device) -> TargetModel:
+        """Build the network with its weights on `device`, in eval mode, with its preprocessing."""
+
+
+@dataclass(frozen=True)
+class Encoder(Component):
+    """Embeds images and texts in one space."""
+
+    kind: ClassVar[str] = "encoder"
+
+    @abstractmethod
+    def encode_images(self, images: Images, device: torch.device) -> Tensor:
+        """(N, D) float32 on the CPU; the core scales rows to length 1."""
+
+    @abstractmethod
+    def encode_texts(self, texts: Sequence[str], device: torch.device) -> Tensor:
+        """(C, D) float32 on the CPU; the core scales rows to length 1."""
+
+    def constants(self) -> Calibration | None:
+        """Fixed a and b of P = sigmoid(a * (cosine + b)), or None to have them fitted."""
+        return None
+
+
+@dataclass(frozen=True)
+class Explainer(Component):
+    """Explains the units of a layer in words.
+
+    Laws, checked by the conformance tests: the same evidence gives the same explanations;
+    the evidence is not changed; explaining units together or apart gives the same explanations
+    unless the class sets `units_interact`. A `reference_row` is a floor or ceiling that boards
+    show but never call the best.
+    """
+
+    kind: ClassVar[str] = "explainer"
+    units_interact: ClassVar[bool] = False
+    reference_row: ClassVar[bool] = False
+
+    @abstractmethod
+    def explain(self, evidence: Evidence) -> Sequence[Explanation]:
+        """One explanation for each unit, in order."""
+
+
+@dataclass(frozen=True)
+class Simulator(Component):
+    """Predicts from an explanation alone how much a unit responds to an image."""
+
+    kind: ClassVar[str] = "simulator"
+
+    @abstractmethod
+    def simulate(self, explanations: Sequence[Explanation], probe: ProbeView) -> Simulation:
+        """Simulated activations on the images of `probe`, (N, U)."""
+
+
+@dataclass(frozen=True)
+class Scorer(Component):
+    """Compares simulated with real activations."""
+
+    kind: ClassVar[str] = "scorer"
+    higher_is_better: ClassVar[bool] = True
+    needs_model: ClassVar[bool] = False
+
+    @abstractmethod
+    def score(
+        self,
+        simulations: Mapping[Split, Simulation],
+        activations: Mapping[Split, Activations],
+        model: TargetModel | None,
+    ) -> Score:
+        """One number a unit. The mappings hold val and test rows; `model` only if needed."""
+
+
+KINDS: Mapping[str, type[Component]] = {
+    "model": ModelSource,
+    "dataset": DatasetSource,
+    "encoder": Encoder,
+    "explainer": Explainer,
+    "simulator": Simulator,
+    "scorer": Scorer,
+}

@@ -1,0 +1,62 @@
+"""Errors that a user can cause; each carries one complete message and an exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class BenchError(Exception):
+    """Something the user can mend. The message says what, where and what to do."""
+
+    exit_code = 2
+
+
+class ExperimentError(BenchError):
+    """An experiment file was refused; the message lists every fault found in it."""
+
+
+class PluginError(BenchError):
+    """A plugin could not be used."""
+
+
+class LayerError(BenchError):
+    """A layer was asked for that the target model does not have or cannot be pooled so."""
+
+
+class MissingFileError(BenchError):
+    """Data or weights that a component needs are not on this machine."""
+
+    exit_code = 6
+
+
+class UnreadableFileError(BenchError):
+    """A file exists but does not hold what it should."""
+
+
+class DifferenceError(BenchError):
+    """A check found that a committed file and the results disagree."""
+
+    exit_code = 4
+
+
+def near_misses(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names closest to `name`, best first.
+
+    >>> near_misses("le-lable", ["le-label", "le-siglip", "random"])
+    ['le-label']
+    """
+    return difflib.get_close_matches(name, sorted(known), n=count, cutoff=0.6)
+
+
+def unknown_name(what: str, name: str, known: Sequence[str]) -> str:
+    """The sentence for a name that nobody offers, with near misses or else all that exist.
+
+    >>> unknown_name("explainer", "randon", ["le-label", "random"])
+    "unknown explainer 'randon'; did you mean 'random'?"
+    """
+    close = near_misses(name, known)
+    if close:
+        return f"unknown {what} '{name}'; did you mean {' or '.join(map(repr, close))}?"
+    listed = ", ".join(sorted(known)) or "none"
+    return f"unknown {what} '{name}'; there are: {listed}"

@@ -1,0 +1,96 @@
+"""Content hashes: what makes two values the same value, whatever machine or folder they are in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from le_bench.components import Component
+from le_bench.errors import UnreadableFileError
+from le_bench.types import ConceptSet
+
+
+def digest(content: Any) -> str:
+    """SHA-256 in hex of JSON-able content, whatever the order of its keys.
+
+    >>> digest({"a": 1, "b": [0.5]}) == digest({"b": [0.5], "a": 1})
+    True
+    """
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def path_digest(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's sorted relative names and contents.
+
+    The name and place of `path` itself do not matter. Unchanged files (same place, size, time of
+    change and inode) are read once a process.
+
+    Raises UnreadableFileError if there is nothing or it cannot be read.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return digest([[file.relative_to(path).as_posix(), path_digest(file)] for file in files])
+    try:
+        stat = path.stat()
+        return _file_digest(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    except FileNotFoundError:
+        raise UnreadableFileError(f"{path}: no such file or folder; check the path") from None
+    except OSError as error:
+        raise UnreadableFileError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@lru_cache(maxsize=1_000_000)
+def _file_digest(path: Path, size: int, changed: int, inode: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(component: Component, origins: Mapping[type[Component], str]) -> dict[str, Any]:
+    """Everything that decides what a component computes, as JSON-able content.
+
+    Kind, name, version and all fields; files by content, nested components by their own
+    fingerprint. `origins` adds, for classes that come from other distributions or from single
+    files, what identifies their code (see `Plugins.origins`).
+    """
+    return {
+        "kind": component.kind,
+        "name": component.name,
+        "version": component.version,
+        "identity": component.identity(),
+        "origin": origins.get(type(component), ""),
+        "options": {
+            field.name: _content(getattr(component, field.name), origins)
+            for field in fields(component)
+        },
+    }
+
+
+def _content(value: Any, origins: Mapping[type[Component], str]) -> Any:  # noqa: PLR0911  # one return a type
+    if isinstance(value, Component):
+        return fingerprint(value, origins)
+    if isinstance(value, ConceptSet):
+        return None if value.concepts is None else list(value.concepts)
+    if isinstance(value, Path):
+        return path_digest(value)
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value):
+        return {f.name: _content(getattr(value, f.name), origins) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _content(item, origins) for key, item in value.items()}
+    if isinstance(value, tuple | list | set | frozenset):
+        items = [_content(item, origins) for item in value]
+        return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"a component option of type {type(value).__name__} cannot enter a cache key")

@@ -1,0 +1,120 @@
+"""Probe images in memory and in files."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from le_bench.errors import UnreadableFileError
+from le_bench.types import require
+
+DECODE_FAILURES = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    IndexError,
+    Image.DecompressionBombError,
+)
+LISTED = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayImages:
+    """Images of one size held in memory: `values` (N, height, width, 3) uint8 RGB."""
+
+    values: np.ndarray
+
+    def __post_init__(self) -> None:
+        require(
+            self.values.dtype == np.uint8 and self.values.ndim == 4 and self.values.shape[3] == 3,
+            f"images are {self.values.dtype} of shape {self.values.shape}, "
+            "not uint8 (images, height, width, 3)",
+        )
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.values)
+
+    def read(self, rows: Sequence[int]) -> list[np.ndarray]:
+        """Copies of these rows."""
+        return list(self.values[list(rows)])
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedImages:
+    """Image files (JPEG, PNG) back to back in `blob`; the i-th is blob[offsets[i]:offsets[i+1]].
+
+    `origin` is named in errors.
+    """
+
+    blob: np.ndarray
+    offsets: np.ndarray
+    origin: str
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.offsets) - 1
+
+    def read(self, rows: Sequence[int]) -> list[np.ndarray]:
+        """These rows, decoded. Raises UnreadableFileError that names the damaged ones."""
+
+        def decode(row: int) -> np.ndarray:
+            start, end = self.offsets[row : row + 2]
+            return decode_image(io.BytesIO(self.blob[start:end].tobytes()))
+
+        return _read_all(rows, decode, lambda row: f"{self.origin}, image {row}")
+
+
+@dataclass(frozen=True, eq=False)
+class FileImages:
+    """Image files, read when needed, whatever their mode, as RGB."""
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.paths)
+
+    def read(self, rows: Sequence[int]) -> list[np.ndarray]:
+        """These rows, decoded. Raises UnreadableFileError that names the damaged ones."""
+        return _read_all(
+            rows, lambda row: decode_image(self.paths[row]), lambda row: str(self.paths[row])
+        )
+
+
+def decode_image(source: Path | io.BytesIO) -> np.ndarray:
+    """The first frame as (height, width, 3) uint8 RGB.
+
+    Orientation tags are not obeyed, as in torchvision's ImageFolder; transparency is dropped.
+    """
+    with Image.open(source) as picture:
+        return np.array(picture.convert("RGB"))
+
+
+def _read_all(
+    rows: Sequence[int], decode: Callable[[int], np.ndarray], title: Callable[[int], str]
+) -> list[np.ndarray]:
+    pixels: list[np.ndarray] = []
+    faults: list[str] = []
+    cause: Exception | None = None
+    for row in rows:
+        try:
+            pixels.append(decode(row))
+        except DECODE_FAILURES as error:
+            cause = error
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            faults.append(f"{title(row)} ({reason[0]})")
+    if faults:
+        rest = f"; and {len(faults) - LISTED} more" if len(faults) > LISTED else ""
+        raise UnreadableFileError(
+            f"cannot read {'; '.join(faults[:LISTED])}{rest}; replace or remove what is damaged"
+        ) from cause
+    return pixels

@@ -1,0 +1,105 @@
+"""From a TOML table to a component: every option checked, every fault collected."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from le_bench.components import Component, Encoder
+from le_bench.errors import unknown_name
+from le_bench.types import ConceptSet
+
+
+@dataclass(slots=True)
+class Faults:
+    """The faults found so far in one experiment, in the order of the file."""
+
+    messages: list[str] = field(default_factory=list)
+
+    def add(self, where: str, message: str) -> None:
+        """Note one fault at a place such as `explainers 2 (le-label)`."""
+        self.messages.append(f"{where}: {message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What options may refer to: named encoders and concept sets, and the file's folder."""
+
+    folder: Path
+    encoders: Mapping[str, Encoder]
+    concept_sets: Mapping[str, ConceptSet]
+
+
+def make_component(
+    component: type[Component],
+    table: Mapping[str, Any],
+    where: str,
+    surroundings: Surroundings,
+    faults: Faults,
+) -> Component | None:
+    """Make a component from its options; None (and faults noted) if the table is no good."""
+    before = len(faults.messages)
+    hints = typing.get_type_hints(component)
+    known = {f.name: f for f in fields(component) if f.init}
+    for key in table:
+        if key not in known:
+            faults.add(where, unknown_name("option", key, list(known)))
+    values: dict[str, Any] = {}
+    for name, option in known.items():
+        if name in table:
+            values[name] = _value(
+                table[name], hints[name], f"{where}, {name}", surroundings, faults
+            )
+        elif option.default is MISSING and option.default_factory is MISSING:
+            faults.add(where, f"option '{name}' is missing; {component.name} needs it")
+    if len(faults.messages) > before:
+        return None
+    try:
+        return component(**values)
+    except ValueError as error:
+        faults.add(where, str(error))
+        return None
+
+
+def _value(given: Any, hint: Any, where: str, surroundings: Surroundings, faults: Faults) -> Any:
+    parts = _alternatives(hint)
+    if any(isinstance(part, type) and issubclass(part, Encoder) for part in parts):
+        return _named(given, "encoder", surroundings.encoders, where, faults)
+    if ConceptSet in parts:
+        return _named(given, "concept set", surroundings.concept_sets, where, faults)
+    if Path in parts and isinstance(given, str):
+        path = surroundings.folder / Path(given).expanduser()
+        if not path.exists():
+            faults.add(where, f"{path} does not exist; paths are relative to the experiment file")
+        return path
+    try:
+        return TypeAdapter(hint).validate_json(json.dumps(given, default=str), strict=True)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        place = "".join(f"[{part}]" for part in detail["loc"])
+        faults.add(where + place, f"{detail['msg'].lower()}, not {given!r}")
+        return None
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    """The members of a union type, or the type itself."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return typing.get_args(hint)
+    return (hint,)
+
+
+def _named(given: Any, what: str, known: Mapping[str, Any], where: str, faults: Faults) -> Any:
+    if isinstance(given, str) and given in known:
+        return known[given]
+    if isinstance(given, str):
+        faults.add(where, unknown_name(what, given, list(known)))
+    else:
+        faults.add(where, f"give the name of one {what} of this experiment, not {given!r}")
+    return None

@@ -1,0 +1,96 @@
+"""Changing an experiment's raw table from the command line, before it is checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from le_bench.errors import ExperimentError, unknown_name
+
+
+def apply_settings(table: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """A copy of the table with each `key=value` applied.
+
+    A key is a dotted path; rows of [[...]] tables go by their id (or `use`) or number from 1.
+    A value is TOML, or else plain text. Raises ExperimentError.
+
+    >>> apply_settings({"dataset": {"num_images": 5}}, ["dataset.num_images=9", "seed=1"])
+    {'dataset': {'num_images': 9}, 'seed': 1}
+    """
+    changed = deepcopy(dict(table))
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals or not path:
+            raise ExperimentError(f"--set {setting}: write KEY=VALUE, such as seed=3")
+        *parents, last = path.split(".")
+        place: Any = changed
+        for part in parents:
+            place = _descend(place, part, setting)
+        if isinstance(place, list):
+            raise ExperimentError(
+                f"--set {setting}: '{last}' is a whole row; name one option of it"
+            )
+        if not isinstance(place, dict):
+            raise ExperimentError(f"--set {setting}: '{parents[-1]}' is a value, not a table")
+        place[last] = _value(text)
+    return changed
+
+
+def select_rows(table: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[str, Any]:
+    """A copy of the table with only the named rows of [[key]]; all of them if none is named."""
+    rows = table.get(key, [])
+    if not names or not isinstance(rows, list):
+        return dict(table)
+    known = {_row_name(row): row for row in rows}
+    for name in names:
+        if name not in known:
+            message = unknown_name(key.removesuffix("s"), name, list(known))
+            raise ExperimentError(f"--{key.removesuffix('s')} {name}: {message}")
+    return {**table, key: [row for row in rows if _row_name(row) in names]}
+
+
+def select_layers(table: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """A copy of the table with only these layers; models without any of them are left out."""
+    if not paths:
+        return dict(table)
+    rows = [row for row in table.get("models", []) if isinstance(row, Mapping)]
+    known = [_layer_name(layer) for row in rows for layer in row.get("layers", [])]
+    for path in paths:
+        if path not in known:
+            raise ExperimentError(f"--layer {path}: {unknown_name('layer', path, known)}")
+    kept = []
+    for row in rows:
+        layers = [layer for layer in row.get("layers", []) if _layer_name(layer) in paths]
+        if layers:
+            kept.append({**row, "layers": layers})
+    return {**table, "models": kept}
+
+
+def _descend(place: Any, part: str, setting: str) -> Any:
+    if isinstance(place, list):
+        names = [_row_name(row) for row in place]
+        if part in names:
+            return place[names.index(part)]
+        if part.isdecimal() and 1 <= int(part) <= len(place):
+            return place[int(part) - 1]
+        raise ExperimentError(f"--set {setting}: {unknown_name('row', part, names)}")
+    if not isinstance(place, dict):
+        raise ExperimentError(f"--set {setting}: '{part}' is inside a value that is not a table")
+    return place.setdefault(part, {})
+
+
+def _row_name(row: Any) -> str:
+    return str(row.get("id", row.get("use", ""))) if isinstance(row, Mapping) else ""
+
+
+def _layer_name(layer: Any) -> str:
+    return str(layer.get("path", "")) if isinstance(layer, Mapping) else str(layer)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
