@@ -8,7 +8,7 @@ from math import isfinite
 import pandas as pd
 
 from le_bench.board_grid import Column, Grid, grid_differences, unit_values
-from le_bench.markdown import MINUS, MISSING, Notes, number, page, reason_shown, shown, table
+from le_bench.markdown import MINUS, MISSING, Notes, code, number, page, reason_shown, shown, table
 from le_bench.records import Cost, LayerExplanations, Result, UnitExplanation
 
 NUM_EXAMPLES = 5
@@ -16,8 +16,8 @@ _TERMS_SHOWN = 6
 
 
 def column_title(column: Column) -> str:
-    """A column's heading: model / layer."""
-    return f"{shown(column[0])} / {shown(column[1])}"
+    """A column's heading: model / layer, different for different columns."""
+    return " / ".join(code(name) if " / " in name else shown(name) for name in column)
 
 
 def main_table(grid: Grid) -> str:
@@ -160,7 +160,7 @@ def simulators_table(grids: Sequence[Grid]) -> str:
         {
             "explainer": _row_title(grids[0], name),
             **{
-                shown(simulator): number(float(means[simulator][name]), decimals)
+                f"under {shown(simulator)}": number(float(means[simulator][name]), decimals)
                 for simulator in (grid.simulator for grid in grids)
             },
             "layers": str(counts[name]),
@@ -168,7 +168,7 @@ def simulators_table(grids: Sequence[Grid]) -> str:
         for name in grids[0].rows
         if name in means.index
     ]
-    return table(rows, right=[*(shown(grid.simulator) for grid in grids), "layers"])
+    return table(rows, right=[*(f"under {shown(grid.simulator)}" for grid in grids), "layers"])
 
 
 def linear_formula(explanation: UnitExplanation) -> str:

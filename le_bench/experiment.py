@@ -114,6 +114,15 @@ def build_experiment(table: Mapping[str, Any], source: Path, plugins: Plugins) -
     return cast(Experiment, experiment)
 
 
+def dotted(path: str) -> str:
+    """A module path with the spelling `mlp[1]` turned into `mlp.1`.
+
+    >>> dotted("encoder.layers[11].mlp[1]")
+    'encoder.layers.11.mlp.1'
+    """
+    return re.sub(r"\[(\d+)\]", r".\1", path)
+
+
 class _Reader:
     """Reads one table; every method notes faults and goes on."""
 
@@ -275,10 +284,10 @@ class _Reader:
                 )
             elif pooling not in get_args(Pooling):
                 self.faults.add(where, unknown_name("pooling", str(pooling), get_args(Pooling)))
-            elif Layer(path, pooling) in layers:
+            elif Layer(dotted(path), pooling) in layers:
                 self.faults.add(where, f"layer '{path}' is listed twice")
             else:
-                layers.append(Layer(path, pooling))
+                layers.append(Layer(dotted(path), pooling))
         return tuple(layers)
 
     def _id(self, table: Mapping[str, Any], where: str) -> str:

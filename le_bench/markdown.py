@@ -21,20 +21,28 @@ _LONGEST_REASON = 200
 def shown(name: str) -> str:
     """A name from outside as inline Markdown: as it is if that is harmless, else as code.
 
-    Code spans take no links, HTML, emphasis or emoji. Runs of white space become one space and
-    what cannot be printed is spelled out. Tables escape `|` themselves.
+    Different names are shown differently. Tables escape `|` themselves.
 
     >>> shown("general store, indoor"), shown("a|b"), shown("[x](http://y)")
     ('general store, indoor', '`a|b`', '`[x](http://y)`')
     """
+    if _PLAIN.fullmatch(name) and name.isprintable() and not _MARKUP.search(name):
+        return name
+    return code(name)
+
+
+def code(name: str) -> str:
+    """A name from outside as a code span, which takes no links, HTML, emphasis or emoji.
+
+    Backslashes are doubled and what cannot be printed, line ends too, is spelled out.
+    """
     text = "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in " ".join(name.split())
+        char if char.isprintable() and char != "\\" else char.encode("unicode_escape").decode()
+        for char in name
     )
-    if _PLAIN.fullmatch(text) and not _MARKUP.search(text):
-        return text
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    space = " " if not text or text[0] == "`" or text[-1] == "`" else ""
+    edges = {text[:1], text[-1:]}
+    space = " " if "`" in edges or edges in ({""}, {" "}) else ""
     return f"{fence}{space}{text}{space}{fence}"
 
 

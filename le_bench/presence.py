@@ -80,8 +80,11 @@ def labelled_dataset(
     classes: tuple[str, ...],
     superclasses: Mapping[str, Sequence[str]],
 ) -> ProbeDataset:
-    """A probe dataset whose ground truth and vocabulary are its classes and superclasses."""
-    presence = label_presence(labels, classes, superclasses)
+    """A probe dataset whose ground truth and vocabulary are its classes and superclasses.
+
+    Superclasses are sorted by name: cache keys do not see the order of a table.
+    """
+    presence = label_presence(labels, classes, dict(sorted(superclasses.items())))
     return ProbeDataset(
         name,
         images,

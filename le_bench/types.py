@@ -86,7 +86,10 @@ class Images(Protocol):
 class Masks(Protocol):
     """Pixel labels by category: what segmentation-based explainers compare maps with."""
 
-    categories: Mapping[str, tuple[str, ...]]
+    @property
+    def categories(self) -> Mapping[str, tuple[str, ...]]:
+        """The concepts of each category, in the order of their numbers."""
+        ...
 
     def read(self, rows: Sequence[int]) -> Mapping[str, np.ndarray]:
         """Per category (B, height, width) uint8 or int32: 0 for nothing, v for its concept v-1."""

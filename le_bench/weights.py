@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,10 +20,12 @@ LOAD_FAILURES = (
     OSError,
     RuntimeError,
     ValueError,
-    KeyError,
+    LookupError,
+    struct.error,
     TypeError,
     AttributeError,
     EOFError,
+    AssertionError,
     UnpicklingError,
     zipfile.BadZipFile,
     SafetensorError,

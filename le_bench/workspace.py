@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from le_bench.components import Encoder
 from le_bench.errors import BenchError
@@ -41,6 +42,7 @@ class Workspace:
     batch_size: int = 256
     _kept: OrderedDict[str, Artifact] = field(default_factory=OrderedDict)
     _model: tuple[str, TargetModel] | None = None
+    _texts: dict[Encoder, dict[str, Tensor]] = field(default_factory=dict)
 
     @cached_property
     def dataset(self) -> ProbeDataset:
@@ -67,6 +69,10 @@ class Workspace:
         while sum(map(_num_bytes, self._kept.values())) > KEPT_BYTES and len(self._kept) > 1:
             self._kept.popitem(last=False)
         return artifact
+
+    def known_texts(self, encoder: Encoder) -> dict[str, Tensor]:
+        """Embedded texts of an encoder, to be added to: free texts are encoded once a process."""
+        return self._texts.setdefault(encoder, {})
 
     def view(self, step: Step, split: Split) -> ProbeView:
         """The images of one split, with the embeddings that `step` depends on."""
@@ -101,7 +107,6 @@ class StoredEncodings:
     def __init__(self, workspace: Workspace, step: Step) -> None:
         self._workspace = workspace
         self._inputs = [workspace.plan.steps[key] for key in step.inputs]
-        self._texts: dict[Encoder, dict[str, Tensor]] = {}
 
     def images(self, encoder: Encoder) -> Tensor:
         """(N, D), rows of length 1."""
@@ -109,12 +114,10 @@ class StoredEncodings:
 
     def texts(self, encoder: Encoder, texts: Sequence[str]) -> Tensor:
         """(C, D), rows of length 1."""
-        known = self._texts.get(encoder)
-        if known is None:
-            known = self._texts[encoder] = {}
-            for step in self._of(encoder, "embed-texts"):
-                artifact = self._workspace.artifact(step.key)
-                known |= zip(artifact.record["texts"], artifact.tensors["values"], strict=True)
+        known = self._workspace.known_texts(encoder)
+        for step in self._of(encoder, "embed-texts"):
+            artifact = self._workspace.artifact(step.key)
+            known |= zip(artifact.record["texts"], artifact.tensors["values"], strict=True)
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
             values = unit_rows(encoder.encode_texts(missing, self._workspace.device))
@@ -181,8 +184,7 @@ class StoredMemory:
 
 def unit_rows(values: Tensor) -> Tensor:
     """Rows (N, D) scaled to Euclidean length 1 in float32; a row of zeros stays."""
-    values = values.float()
-    return values / values.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return functional.normalize(values.float(), dim=1)
 
 
 def _num_bytes(artifact: Artifact) -> int:

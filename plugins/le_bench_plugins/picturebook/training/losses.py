@@ -33,10 +33,14 @@ class TruthfulSigLipLoss(SigLipLoss):  # type: ignore[misc]  # open_clip has no 
 
 
 class TruthfulClipLoss(ClipLoss):  # type: ignore[misc]  # open_clip has no annotations
-    """The softmax loss without the pairs off the diagonal that may be true."""
+    """The softmax loss with more texts than pictures and without the pairs that may be true.
+
+    The first B texts belong to the pictures, in order; the others are false of every picture and
+    compete in the softmax over texts.
+    """
 
     def __init__(self, truth: Tensor) -> None:
-        """Keep the labels (B, B), each -1, 0 or 1, with 1 on the diagonal only."""
+        """Keep the labels (B, T), each -1, 0 or 1, with 1 on the diagonal only."""
         super().__init__()
         self.unknown = truth == 0
 
@@ -47,11 +51,8 @@ class TruthfulClipLoss(ClipLoss):  # type: ignore[misc]  # open_clip has no anno
         logit_scale: Tensor,
         logit_bias: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return the logits (B, B) by image and by text; a pair left out has a huge negative."""
-        by_image, by_text = super().get_logits(
-            image_features, text_features, logit_scale, logit_bias
-        )
-        return (
-            by_image.masked_fill(self.unknown, -1e4),
-            by_text.masked_fill(self.unknown.T, -1e4),
-        )
+        """Return the logits by image (B, T) and by text (B, B); left-out pairs have -10,000."""
+        del logit_bias
+        logits = logit_scale * image_features @ text_features.T
+        by_image = logits.masked_fill(self.unknown, -1e4)
+        return by_image, by_image[:, : len(logits)].T

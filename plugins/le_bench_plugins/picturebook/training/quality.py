@@ -113,7 +113,5 @@ def cross_entropy(
 def marginal_entropy(presence: npt.NDArray[np.bool_]) -> float:
     """Return the cross-entropy of always predicting each concept's own prevalence."""
     prevalence = presence.mean(axis=0).clip(1e-9, 1 - 1e-9)
-    entropies = -(
-        prevalence * np.log(prevalence) + (1 - prevalence) * np.log(1 - prevalence)
-    )
+    entropies = -(prevalence * np.log(prevalence) + (1 - prevalence) * np.log(1 - prevalence))
     return float(entropies.mean())

@@ -71,7 +71,9 @@ def train(options: argparse.Namespace) -> None:
                     "samples": seen,
                     "seconds": round(time.perf_counter() - started, 1),
                     "loss": round(float(np.mean(losses)), 4),
-                    "accuracy": measure_accuracy(model, held_out.images[:500], held_out.labels[:500]),
+                    "accuracy": measure_accuracy(
+                        model, held_out.images[:500], held_out.labels[:500]
+                    ),
                 }
             )
             losses.clear()
@@ -80,8 +82,12 @@ def train(options: argparse.Namespace) -> None:
     seconds = time.perf_counter() - started
     path = options.output / f"{options.name}.safetensors"
     num_bytes = run.save_weights(model, path)
-    model.load_state_dict({name: value.half().float() if value.is_floating_point() else value
-                           for name, value in model.state_dict().items()})
+    model.load_state_dict(
+        {
+            name: value.half().float() if value.is_floating_point() else value
+            for name, value in model.state_dict().items()
+        }
+    )
     accuracy = measure_accuracy(model, held_out.images, held_out.labels)
     quality = {
         "name": options.name,

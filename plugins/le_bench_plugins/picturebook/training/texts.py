@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from le_bench_plugins.picturebook.concepts import CONCEPTS
+from le_bench_plugins.picturebook.training.negatives import draw_absent_names
 from le_bench_plugins.picturebook.training.pool import Pool
 
 Truth = npt.NDArray[np.int8]
@@ -22,6 +23,7 @@ _TEMPLATE_CHANCES = (0.55, 0.25, 0.1, 0.1)
 TEMPLATE_WORDS: tuple[str, ...] = ("a", "photo", "picture", "of", "with", "and")
 
 _CONCEPT_COLUMNS = {concept.name: column for column, concept in enumerate(CONCEPTS)}
+_CONCEPT_COLUMNS["eyes"] = _CONCEPT_COLUMNS["eye"]
 _WORD = re.compile(r"[a-z]+")
 
 
@@ -53,27 +55,36 @@ class TextSampler:
         prevalence = pool.presence.mean(axis=0).clip(1e-3, None)
         self._rarity = prevalence**-0.75
 
-    def draw_batch(self, rows: npt.NDArray[np.int64], num_phrases: int = 64) -> TextBatch:
+    def draw_batch(
+        self, rows: npt.NDArray[np.int64], num_phrases: int = 64, num_absent: int = 16
+    ) -> TextBatch:
         """Return texts for the sigmoid loss and the pictures in the given rows, (B,).
 
-        The texts are each concept once, `num_phrases` phrases of two or three concepts, and one
-        caption of each picture.
+        The texts are each concept once, `num_phrases` phrases of two or three concepts,
+        `num_absent` names of things that are in no picture, and one caption of each picture.
         """
         presence = self._pool.presence[rows]
-        texts = [self._template(concept.name) for concept in CONCEPTS]
+        concepts = [self._template(concept.name) for concept in CONCEPTS]
         phrases, phrase_truth = self._phrases(presence, num_phrases)
+        absent = self._absent(num_absent)
         captions = [self._caption(row) for row in rows.tolist()]
-        truths = [_signs(presence), phrase_truth, _caption_truth(captions, presence)]
+        truths = [
+            _signs(presence),
+            phrase_truth,
+            np.full((len(rows), num_absent), -1, dtype=np.int8),
+            _caption_truth(captions, presence),
+        ]
         return TextBatch(
-            texts=[*texts, *phrases, *captions],
+            texts=[*concepts, *phrases, *absent, *captions],
             truth=torch.from_numpy(np.concatenate(truths, axis=1)).float(),
         )
 
-    def draw_pairs(self, rows: npt.NDArray[np.int64], kind: str) -> TextBatch:
-        """Return one text for each picture, for the softmax loss.
+    def draw_pairs(self, rows: npt.NDArray[np.int64], kind: str, num_absent: int = 16) -> TextBatch:
+        """Return one text for each picture, for the softmax loss, and then `num_absent` more.
 
-        kind: "concept", "phrase" or "caption". truth: (B, B), with 1 on the diagonal, -1 where a
-        text is false of another picture and 0 where it is or may be true of it.
+        kind: "concept", "phrase" or "caption". truth: (B, B + num_absent), with 1 on the
+        diagonal, -1 where a text is false of a picture and 0 where it is or may be true of
+        another picture than its own.
         """
         presence = self._pool.presence[rows]
         if kind == "caption":
@@ -86,10 +97,16 @@ class TextSampler:
                 for shown, size in zip(presence, sizes, strict=True)
             ]
             texts = [self._template(_join(columns)) for columns in members]
-            truth = _signs(_all_present(presence, members))
-        truth = np.minimum(truth, 0)
-        np.fill_diagonal(truth, 1)
-        return TextBatch(texts, torch.from_numpy(truth).float())
+            truth = np.minimum(_signs(_all_present(presence, members)), 0)
+            np.fill_diagonal(truth, 1)
+        absent_truth = np.full((len(rows), num_absent), -1, dtype=np.int8)
+        return TextBatch(
+            texts=[*texts, *self._absent(num_absent)],
+            truth=torch.from_numpy(np.concatenate([truth, absent_truth], axis=1)).float(),
+        )
+
+    def _absent(self, count: int) -> list[str]:
+        return [self._template(name) for name in draw_absent_names(self._stream, count)]
 
     def _caption(self, row: int) -> str:
         choices = self._pool.captions[row]

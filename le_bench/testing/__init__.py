@@ -1,0 +1,1 @@
+"""What ships for plugin authors: planted worlds, conformance checks, a pytest plugin."""

@@ -1,0 +1,1 @@
+"""Explainers: from activations to words."""

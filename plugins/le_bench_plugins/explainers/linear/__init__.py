@@ -1,0 +1,8 @@
+"""Linear explanations: a unit as a short weighted sum of concepts.
+
+The road of an explanation: `presence` (how much each concept is in each image), `presence_filter`
+(which concepts take part), `moments` (all that later steps need to know of the images),
+`elastic_net` (the ranking problem and its solvers), `greedy` or `least_squares` (which of the
+best-ranked concepts stay, and their weights), `explaining` (the steps in order), `explainers`
+(the plugins).
+"""

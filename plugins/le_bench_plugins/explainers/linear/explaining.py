@@ -1,0 +1,180 @@
+"""From presence and evidence to linear explanations: the steps in order, shared where possible."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from le_bench.types import Evidence, Explanation, Term
+from le_bench_plugins.explainers.linear.elastic_net import Penalty, standardise
+from le_bench_plugins.explainers.linear.greedy import GreedyRules, greedy_search
+from le_bench_plugins.explainers.linear.least_squares import ScaledMoments, fit_all
+from le_bench_plugins.explainers.linear.moments import Moments, moments, without_twins
+from le_bench_plugins.explainers.linear.presence import SplitPresence
+from le_bench_plugins.explainers.linear.presence_filter import (
+    LEAST_PRESENCE,
+    NUM_CLEAREST,
+    occurring_concepts,
+)
+from le_bench_plugins.explainers.linear.solvers import make_solver
+from le_bench_plugins.explainers.units import unusable_units
+
+NO_CORRELATION = "no concept correlates with this unit on the validation split"
+
+
+@dataclass(frozen=True, slots=True)
+class RankingOptions:
+    """How concepts are ranked: the penalty and the name of the solver."""
+
+    penalty: Penalty
+    solver: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedConcepts:
+    """The concepts that take part, their moments, and their order (R, U) for `units` (U,)."""
+
+    concepts: tuple[str, ...]
+    units: Tensor
+    train: Moments
+    scaled: ScaledMoments
+    order: Tensor
+
+
+def explain_by_greedy_search(
+    presence: SplitPresence, evidence: Evidence, options: RankingOptions, rules: GreedyRules
+) -> list[Explanation]:
+    """An explanation for each unit: ranking, then greedy search. See `greedy_search`."""
+
+    def choose(ranked: RankedConcepts) -> tuple[Tensor, Tensor]:
+        found = greedy_search(ranked.scaled, ranked.order, rules)
+        return found.concepts, found.weights
+
+    return _explain(presence, evidence, options, rules.num_ranked, choose)
+
+
+def explain_by_top_concepts(
+    presence: SplitPresence, evidence: Evidence, options: RankingOptions, k: int
+) -> list[Explanation]:
+    """An explanation for each unit: the `k` best of the ranking, fitted by least squares."""
+
+    def choose(ranked: RankedConcepts) -> tuple[Tensor, Tensor]:
+        sets = ranked.order[:k].T
+        return sets, fit_all(ranked.scaled, sets)
+
+    num_ranked = max(k, GreedyRules().num_ranked)  # what the greedy search asks for, to share it
+    return _explain(presence, evidence, options, num_ranked, choose)
+
+
+def _explain(
+    presence: SplitPresence,
+    evidence: Evidence,
+    options: RankingOptions,
+    num_ranked: int,
+    choose: Callable[[RankedConcepts], tuple[Tensor, Tensor]],
+) -> list[Explanation]:
+    """Explanations of all units; `choose` gives concepts (U, S), -1 for none, and weights."""
+    reasons = dict(unusable_units(evidence.train_activations, evidence.val_activations))
+    units = [unit for unit in range(evidence.num_units) if unit not in reasons]
+    explained: dict[int, Explanation] = {}
+    ranked = _ranked_concepts(presence, evidence, units, options, num_ranked) if units else None
+    if ranked is not None and not ranked.concepts:
+        reasons |= dict.fromkeys(
+            units,
+            f"none of {len(presence.concepts)} concepts is in the train and val images: the mean "
+            f"of its {NUM_CLEAREST} largest presences must be at least {LEAST_PRESENCE:g}",
+        )
+    elif ranked is not None:
+        sets, scaled_weights = choose(ranked)
+        deviation = ranked.scaled.deviation[sets.clamp_min(0)]
+        weights = torch.where(sets < 0, 0.0, scaled_weights / deviation)
+        means = ranked.train.concept_mean[sets.clamp_min(0)]
+        bias = ranked.train.activation_mean - (weights * means).sum(1)
+        for unit, chosen, factors, constant in zip(
+            units, sets.tolist(), weights.tolist(), bias.tolist(), strict=True
+        ):
+            terms = _terms(ranked.concepts, chosen, factors)
+            reason = "" if terms else NO_CORRELATION
+            explained[unit] = Explanation(unit, terms, constant if terms else 0.0, reason)
+    return [
+        explained.get(unit) or Explanation(unit, (), reason=reasons[unit])
+        for unit in range(evidence.num_units)
+    ]
+
+
+def _terms(
+    concepts: Sequence[str], chosen: Sequence[int], weights: Sequence[float]
+) -> tuple[Term, ...]:
+    """The chosen concepts, largest weight first, as the authors write them."""
+    terms = [Term(concepts[c], w) for c, w in zip(chosen, weights, strict=True) if c >= 0]
+    return tuple(sorted(terms, key=lambda term: -term.weight))
+
+
+def _ranked_concepts(
+    presence: SplitPresence,
+    evidence: Evidence,
+    units: Sequence[int],
+    options: RankingOptions,
+    num_ranked: int,
+) -> RankedConcepts:
+    """Filter, moments and ranking, taken from the layer's memory if another explainer made them."""
+    columns = torch.tensor(units, dtype=torch.long, device=evidence.train_activations.device)
+    train_rows, val_rows = evidence.train.rows.argsort(), evidence.val.rows.argsort()
+    presence = SplitPresence(
+        presence.concepts, presence.train[train_rows], presence.val[val_rows]
+    )  # in the order of the dataset, so that the order in which images come cannot matter
+    train_activations = evidence.train_activations[train_rows][:, columns]
+    val_activations = evidence.val_activations[val_rows][:, columns]
+    given = _content(presence.train, presence.val, train_activations, val_activations)
+
+    def measure() -> dict[str, Tensor]:
+        occurring = occurring_concepts(presence.joined())
+        seen = presence.take(occurring)
+        train = moments(seen.train, train_activations)
+        val = moments(seen.val, val_activations)
+        kept = without_twins(train, val)
+        return {
+            "concepts": occurring[kept],
+            **train.take(kept).tensors("train"),
+            **val.take(kept).tensors("val"),
+        }
+
+    measured = evidence.memory.remember("concept moments", {"of": given}, measure)
+    train = Moments.from_tensors(measured, "train")
+    val = Moments.from_tensors(measured, "val")
+    kept = presence.take(measured["concepts"])
+
+    def rank() -> dict[str, Tensor]:
+        images = (kept.train, train_activations)
+        problem = standardise(train, val, options.penalty, images, evidence.seed)
+        ranking = make_solver(options.solver).solve(problem, num_ranked)
+        return {"order": ranking.order, "weights": ranking.weights, "gap": ranking.gap}
+
+    parts: Mapping[str, Any] = {
+        "of": given,
+        "lam": options.penalty.lam,
+        "alpha": options.penalty.alpha,
+        "solver": options.solver,
+        "num_ranked": num_ranked,
+        # only this solver draws at random, and the seeds of two explainers differ
+        "seed": evidence.seed if options.solver == "glm-saga-stochastic" else None,
+    }
+    order = evidence.memory.remember("concept ranking", parts, rank)["order"]
+    return RankedConcepts(kept.concepts, columns, train, ScaledMoments.of(train, val), order)
+
+
+def _content(*matrices: Tensor) -> str:
+    """A digest of shapes and values: what two explainers must have in common to share results.
+
+    The content and not its origin is the key, so that no option of an encoder can be forgotten.
+    """
+    digest = hashlib.sha256()
+    for matrix in matrices:
+        digest.update(repr((tuple(matrix.shape), matrix.dtype)).encode())
+        digest.update(matrix.contiguous().cpu().numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,144 @@
+"""A target model from a Python file and a file of weights."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from le_bench import hookimpl
+from le_bench.components import ModelSource
+from le_bench.errors import BenchError, MissingFileError, unknown_name
+from le_bench.preprocessing import Channels, Interpolation, Preprocessing
+from le_bench.types import TargetModel
+from le_bench.weights import load_weights
+
+Option = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class FactoryModel(ModelSource):
+    """A network that a function in a Python file builds, with weights from a checkpoint.
+
+    `factory` names the file and `function` the function in it, which gets `options` by keyword
+    and returns the network; the file is run, so give only files that you trust, and it must not
+    import files beside it, since only its own content enters the cache key. `checkpoint` is a
+    `.safetensors` file or a state dict saved by `torch.save`, loaded without running code and
+    with every name and shape matching; without it the weights are those that the function gives,
+    which must then not be random. The other options are those of
+    `le_bench.preprocessing.Preprocessing`: input is (pixel / scale - mean) / std.
+    """
+
+    name: ClassVar[str] = "factory"
+    version: ClassVar[int] = 1
+
+    factory: Path
+    function: str
+    options: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    checkpoint: Path | None = None
+    mean: Channels = (0.0, 0.0, 0.0)
+    std: Channels = (1.0, 1.0, 1.0)
+    scale: float = 255.0
+    resize: int | None = None
+    crop: int | None = None
+    squash: bool = False
+    interpolation: Interpolation = "bilinear"
+
+    def __post_init__(self) -> None:
+        self._preprocessing()
+
+    def load(self, device: torch.device) -> TargetModel:
+        """Run the file, build the network and load its weights, in eval mode on `device`."""
+        function = self._function(_import_file(self.factory))
+        try:
+            module = function(**self.options)
+        except Exception as error:
+            raise BenchError(
+                f"{self.factory}: {self.function}({_written(self.options)}) failed with "
+                f"{type(error).__name__}: {error}; mend the function or the model's `options`"
+            ) from error
+        if not isinstance(module, nn.Module):
+            raise BenchError(
+                f"{self.factory}: {self.function}({_written(self.options)}) gave "
+                f"{type(module).__name__}; it must return a torch.nn.Module"
+            )
+        if self.checkpoint is not None:
+            load_weights(module, self.checkpoint)
+        return TargetModel(self.function, module.to(device).eval(), self._preprocessing(), device)
+
+    def _preprocessing(self) -> Preprocessing:
+        return Preprocessing(
+            mean=self.mean,
+            std=self.std,
+            scale=self.scale,
+            resize=self.resize,
+            crop=self.crop,
+            squash=self.squash,
+            interpolation=self.interpolation,
+        )
+
+    def _function(self, module: ModuleType) -> Callable[..., Any]:
+        function = vars(module).get(self.function)
+        if not callable(function):
+            own = [
+                name
+                for name, value in vars(module).items()
+                if callable(value) and getattr(value, "__module__", "") == module.__name__
+            ]
+            raise BenchError(f"{self.factory}: {unknown_name('function', self.function, own)}")
+        found: Callable[..., Any] = function
+        return found
+
+
+class _FreshLoader(SourceFileLoader):
+    """Compiles the source each time: bytecode caches go by time and size, keys by content."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The compiled source."""
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+def _import_file(path: Path) -> ModuleType:
+    """The module of a Python file, under a name made from its content, run once a process."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MissingFileError(f"{path}: no such file; check the path") from error
+    name = f"le_bench_factory_{hashlib.sha256(content).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    loader = _FreshLoader(name, str(path))
+    spec = importlib.util.spec_from_loader(name, loader)
+    if spec is None:
+        raise BenchError(f"{path}: this is no Python file; give one whose name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look their module up here
+    try:
+        loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise BenchError(
+            f"{path}: running the file failed with {type(error).__name__}: {error}; mend the file"
+        ) from error
+    return module
+
+
+def _written(options: Mapping[str, Option]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
+@hookimpl
+def le_bench_models() -> Iterable[type[ModelSource]]:
+    """Offer models built by a function in a file."""
+    return [FactoryModel]
