@@ -54,6 +54,7 @@ class ToyDataset(DatasetSource):
     num_images: int = 80
     seed: int = 0
     palette: Path | None = None
+    annotated: bool = False
 
     def load(self) -> ProbeDataset:
         random = np.random.default_rng(self.seed)
@@ -63,13 +64,15 @@ class ToyDataset(DatasetSource):
             if label < 3:
                 pixels[row, :, :, label] += 120
         tensor = torch.from_numpy(labels)
+        presence = label_presence(tensor, CLASSES, {"colourful": CLASSES[:3]})
         return ProbeDataset(
             name="toy",
             images=ToyImages(pixels.astype(np.uint8)),
             splits=seeded_splits(self.num_images, self.seed),
             labels=tensor,
             classes=CLASSES,
-            label_presence=label_presence(tensor, CLASSES, {"colourful": CLASSES[:3]}),
+            label_presence=presence,
+            concept_presence=presence if self.annotated else None,
             vocabulary=(*CLASSES, "colourful"),
         )
 
