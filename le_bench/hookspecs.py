@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Scorer,
         Simulator,
     )
-    from le_bench.plan import Step
+    from le_bench.planning.plan import Step
     from le_bench.types import Outcome
 
 

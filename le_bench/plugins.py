@@ -23,7 +23,7 @@ from le_bench.fingerprint import path_digest
 from le_bench.markers import PROJECT
 
 if TYPE_CHECKING:
-    from le_bench.plan import Step
+    from le_bench.planning.plan import Step
     from le_bench.types import Outcome
 
 GROUP = "le_bench"

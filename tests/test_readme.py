@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from le_bench.boards.results import read_results
 from le_bench.cli import app
-from le_bench.results import read_results
 
 if TYPE_CHECKING:
     from conftest import Bench

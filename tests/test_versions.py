@@ -15,22 +15,22 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from le_bench import plan
+from le_bench.planning import plan
 from le_bench.plugins import HOME, Plugins
 
 GOLDEN = Path(__file__).parent / "golden" / "versions.json"
 ACCEPT = "LE_BENCH_ACCEPT_SAME_NUMBERS"
 SHARED_FOLDERS = {"explainers", "datasets", "models", "encoders", "simulators", "scorers"}
 CORE = (
-    "calibration",
-    "correlation",
-    "embedding",
-    "preprocessing",
-    "presence",
-    "recording",
-    "simulation",
-    "splits",
-    "stages",
+    "formulas.calibration",
+    "formulas.correlation",
+    "formulas.simulation",
+    "networks.embedding",
+    "networks.preprocessing",
+    "networks.recording",
+    "probing.presence",
+    "probing.splits",
+    "running.stages",
 )
 
 

@@ -23,7 +23,7 @@ def path(cache: Cache = None) -> None:
 @app.command("list")
 def list_steps(cache: Cache = None) -> None:
     """Count the kept steps by stage."""
-    from le_bench.store import Store
+    from le_bench.running.store import Store
 
     store = Store(cache_folder(cache))
     counts = Counter(stage for stage, _ in store.entries())
@@ -34,7 +34,7 @@ def list_steps(cache: Cache = None) -> None:
 @app.command()
 def verify(cache: Cache = None) -> None:
     """Read every kept step whole; damaged ones are set aside and made again when needed."""
-    from le_bench.store import Store
+    from le_bench.running.store import Store
 
     store = Store(cache_folder(cache))
     entries = list(store.entries())
@@ -48,7 +48,7 @@ def clear(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove every finished step. Results and boards stay."""
-    from le_bench.plan import STAGES
+    from le_bench.planning.plan import STAGES
 
     folder = cache_folder(cache)
     if not yes:

@@ -27,9 +27,9 @@ def command(
     device: Device = "cpu",
 ) -> None:
     """List the layers of a target model: path, type, output shape and number of units."""
-    from le_bench.devices import choose_device
     from le_bench.errors import BenchError, unknown_name
-    from le_bench.recording import list_layers
+    from le_bench.networks.recording import list_layers
+    from le_bench.running.devices import choose_device
 
     opened = open_experiment(Choices(experiment, tuple(settings or ()), tuple(plugin or ())))
     rows = {row.id: row for row in opened.experiment.models}

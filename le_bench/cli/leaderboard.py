@@ -21,7 +21,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder of results and boards.")] = BOARDS,
 ) -> None:
     """Render the leaderboards from the committed results, or check that they agree."""
-    from le_bench.leaderboard import board_files, check_boards
+    from le_bench.boards.leaderboard import board_files, check_boards
 
     if check:
         difference = check_boards(out, board_files(out))

@@ -40,9 +40,9 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show the steps of an experiment and which are already in the cache. Computes nothing."""
-    from le_bench.execute import survey
-    from le_bench.plan import STAGES, make_plan
-    from le_bench.store import Store
+    from le_bench.planning.plan import STAGES, make_plan
+    from le_bench.running.execute import survey
+    from le_bench.running.store import Store
 
     opened = open_experiment(
         Choices(

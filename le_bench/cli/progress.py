@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from le_bench.markers import hookimpl
 
 if TYPE_CHECKING:
-    from le_bench.plan import Step
+    from le_bench.planning.plan import Step
     from le_bench.types import Outcome
 
 

@@ -30,10 +30,10 @@ from le_bench.cli.session import (
 )
 
 if TYPE_CHECKING:
-    from le_bench.collect import Written
-    from le_bench.execute import Progress
-    from le_bench.executors import Executor
-    from le_bench.workspace import Workspace
+    from le_bench.running.collect import Written
+    from le_bench.running.execute import Progress
+    from le_bench.running.executors import Executor
+    from le_bench.running.workspace import Workspace
 
 NAME = "run"
 SOME_FAILED = 5
@@ -68,12 +68,12 @@ def command(
     Examples: `le-bench run`; `le-bench run my.toml --device cuda`;
     `le-bench run --explainer random --limit-units 8`.
     """
-    from le_bench.devices import choose_device
-    from le_bench.execute import check_inputs, execute, survey
-    from le_bench.executors import InProcess, LocalProcesses, Recipe
-    from le_bench.plan import make_plan
-    from le_bench.store import Store
-    from le_bench.workspace import Workspace
+    from le_bench.planning.plan import make_plan
+    from le_bench.running.devices import choose_device
+    from le_bench.running.execute import check_inputs, execute, survey
+    from le_bench.running.executors import InProcess, LocalProcesses, Recipe
+    from le_bench.running.store import Store
+    from le_bench.running.workspace import Workspace
 
     chosen = choose_device(device)
     choices = Choices(
@@ -123,7 +123,7 @@ def _watch(opened: Opened, progress: Progress, executor: Executor, execute: obje
 def _collect(
     opened: Opened, progress: Progress, workspace: Workspace, folder: Path, choices: Choices
 ) -> Written:
-    from le_bench.collect import Collector
+    from le_bench.running.collect import Collector
 
     device = workspace.device.type
     collector = Collector(progress, workspace.store, opened.plugins, folder, device)

@@ -14,7 +14,7 @@ import typer
 from le_bench.errors import ExperimentError, unknown_name
 
 if TYPE_CHECKING:
-    from le_bench.experiment import Experiment
+    from le_bench.planning.experiment import Experiment
     from le_bench.plugins import Plugins
 
 DEFAULT = "picturebook"
@@ -87,13 +87,13 @@ class Opened:
 
 def open_experiment(choices: Choices) -> Opened:
     """Read, change and check an experiment. Raises a BenchError; writes nothing."""
-    from le_bench.experiment import build_experiment, read_table
-    from le_bench.plugins import Plugins
-    from le_bench.settings import (
+    from le_bench.planning.experiment import build_experiment, read_table
+    from le_bench.planning.settings import (
         apply_settings,
         select_layers,
         select_rows,
     )
+    from le_bench.plugins import Plugins
 
     source = find_experiment(choices.name)
     table = apply_settings(read_table(source), choices.settings)

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from le_bench.leaderboard import render
-from le_bench.records import Cell, Environment, Provenance, Result
-from le_bench.results import UnitScores, make_result, read_results, write_result
+from le_bench.boards.leaderboard import render
+from le_bench.boards.records import Cell, Environment, Provenance, Result
+from le_bench.boards.results import UnitScores, make_result, read_results, write_result
 
 NUM_UNITS = 2048
 

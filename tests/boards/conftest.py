@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from le_bench.records import (
+from le_bench.boards.records import (
     Cell,
     Constants,
     Cost,
@@ -23,7 +23,7 @@ from le_bench.records import (
     Result,
     UnitExplanation,
 )
-from le_bench.results import UnitScores, make_result
+from le_bench.boards.results import UnitScores, make_result
 
 CELL = Cell(
     experiment="tiny",

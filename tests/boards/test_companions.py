@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from le_bench.companions import (
+from le_bench.boards.companions import (
     add_costs,
     read_costs,
     read_explanations,
     write_explanations,
 )
-from le_bench.record_files import ResultError
-from le_bench.records import Cost, Costs, LayerExplanations
+from le_bench.boards.files import ResultError
+from le_bench.boards.records import Cost, Costs, LayerExplanations
 
 RESTORE = "restore it from version control, or delete it and run `le-bench run` again"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from le_bench.leaderboard import render
-from le_bench.records import Costs, Failure, LayerExplanations, Result
+from le_bench.boards.leaderboard import render
+from le_bench.boards.records import Costs, Failure, LayerExplanations, Result
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "boards"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from le_bench.markdown import Notes, number, page, reason_shown, shown, table
+from le_bench.boards.markdown import Notes, number, page, reason_shown, shown, table
 
 HOSTILE = [
     "a|b",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from le_bench.record_files import ResultError, dump_json, file_name, load_json, write_text
+from le_bench.boards.files import ResultError, dump_json, file_name, load_json, write_text
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from le_bench.record_files import ResultError
-from le_bench.record_folders import RecordKind, decode, encode
-from le_bench.records import Cell, Failure, Provenance, Result
-from le_bench.results import (
+from le_bench.boards.files import ResultError
+from le_bench.boards.folders import RecordKind, decode, encode
+from le_bench.boards.records import Cell, Failure, Provenance, Result
+from le_bench.boards.results import (
     RESULTS,
     UnitScores,
     failure_path,

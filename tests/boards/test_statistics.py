@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from le_bench.statistics import (
+from le_bench.boards.statistics import (
     Best,
     Mean,
     best_and_ties,
@@ -70,7 +70,7 @@ def test_resamples_draw_each_unit_equally_often() -> None:
 def test_resamples_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing in small blocks, as for layers with many units, gives the same counts."""
     whole = draw_resamples(11, seed=1, num_resamples=50)
-    monkeypatch.setattr("le_bench.statistics._BLOCK", 30)
+    monkeypatch.setattr("le_bench.boards.statistics._BLOCK", 30)
 
     pieces = draw_resamples(11, seed=1, num_resamples=50)
 
@@ -116,7 +116,7 @@ def test_interval_does_not_depend_on_other_rows_or_blocks(monkeypatch: pytest.Mo
     rows[2, 4] = nan
     resamples = draw_resamples(25, num_resamples=300)
     together = bootstrap_intervals(rows, resamples)
-    monkeypatch.setattr("le_bench.statistics._BLOCK", 60)
+    monkeypatch.setattr("le_bench.boards.statistics._BLOCK", 60)
 
     apart = np.concatenate([bootstrap_intervals(row[None], resamples) for row in rows])
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import signal
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from le_bench import hookimpl
 from le_bench.components import DatasetSource, Encoder, Explainer, ModelSource, Simulator
 from le_bench.errors import BenchError
-from le_bench.presence import label_presence
-from le_bench.splits import seeded_splits
+from le_bench.probing.presence import label_presence
+from le_bench.probing.splits import seeded_splits
 from le_bench.types import (
     ConceptSet,
     Evidence,
@@ -165,7 +165,7 @@ class ToyWordExplainer(Explainer):
     name: ClassVar[str] = "toy-word"
 
     encoder: Encoder
-    concepts: ConceptSet = ConceptSet("dataset")
+    concepts: ConceptSet = field(default=ConceptSet("dataset"))
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
         words = self.concepts.resolve(evidence.vocabulary)

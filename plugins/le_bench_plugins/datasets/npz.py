@@ -15,9 +15,9 @@ import torch
 from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError, unknown_name
-from le_bench.images import ArrayImages, EncodedImages
-from le_bench.presence import labelled_dataset
-from le_bench.splits import chosen_splits
+from le_bench.probing.images import ArrayImages, EncodedImages
+from le_bench.probing.presence import labelled_dataset
+from le_bench.probing.splits import chosen_splits
 from le_bench.types import ProbeDataset, Split, require
 
 

@@ -16,10 +16,15 @@ from torch import Tensor, nn
 
 from le_bench import hookimpl
 from le_bench.components import Encoder
-from le_bench.embedding import BATCH_SIZE, embed_images, embed_texts, require_same_vocabulary
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError, unknown_name
+from le_bench.networks.embedding import (
+    BATCH_SIZE,
+    embed_images,
+    embed_texts,
+    require_same_vocabulary,
+)
+from le_bench.networks.weights import LOAD_FAILURES
 from le_bench.types import Calibration, Images, require
-from le_bench.weights import LOAD_FAILURES
 
 # "Linear Explanations for Individual Neurons", section 3 and the authors' code. open_clip now
 # calls the network that the authors ran as ViT-L-14-336 by the second name too.

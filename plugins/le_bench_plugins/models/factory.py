@@ -18,9 +18,9 @@ from torch import nn
 from le_bench import hookimpl
 from le_bench.components import ModelSource
 from le_bench.errors import BenchError, MissingFileError, unknown_name
-from le_bench.preprocessing import Channels, Interpolation, Preprocessing
+from le_bench.networks.preprocessing import Channels, Interpolation, Preprocessing
+from le_bench.networks.weights import load_weights
 from le_bench.types import TargetModel
-from le_bench.weights import load_weights
 
 Option = str | int | float | bool
 
@@ -35,7 +35,7 @@ class FactoryModel(ModelSource):
     `.safetensors` file or a state dict saved by `torch.save`, loaded without running code and
     with every name and shape matching; without it the weights are those that the function gives,
     which must then not be random. The other options are those of
-    `le_bench.preprocessing.Preprocessing`: input is (pixel / scale - mean) / std.
+    `le_bench.networks.preprocessing.Preprocessing`: input is (pixel / scale - mean) / std.
     """
 
     name: ClassVar[str] = "factory"

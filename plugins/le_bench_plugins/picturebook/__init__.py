@@ -1,0 +1,1 @@
+"""The Picturebook: a drawn world with its probe dataset, target models and encoders."""

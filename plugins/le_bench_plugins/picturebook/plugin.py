@@ -14,12 +14,12 @@ from torch import Tensor
 
 from le_bench import hookimpl
 from le_bench.components import DatasetSource, Encoder, ModelSource
-from le_bench.embedding import embed_images, embed_texts, require_same_vocabulary
 from le_bench.fingerprint import path_digest
-from le_bench.presence import label_presence
-from le_bench.splits import seeded_splits
+from le_bench.networks.embedding import embed_images, embed_texts, require_same_vocabulary
+from le_bench.networks.weights import load_weights
+from le_bench.probing.presence import label_presence
+from le_bench.probing.splits import seeded_splits
 from le_bench.types import Images, Presence, ProbeDataset, TargetModel, require
-from le_bench.weights import load_weights
 from le_bench_plugins.picturebook import captions, world
 from le_bench_plugins.picturebook.absent import ABSENT
 from le_bench_plugins.picturebook.concepts import (

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from le_bench import hookimpl
 from le_bench.components import Scorer
-from le_bench.correlation import constant_columns, finite_columns, pearson
+from le_bench.formulas.correlation import constant_columns, finite_columns, pearson
 from le_bench.types import Activations, Score, Simulation, Split, TargetModel
 
 
@@ -22,7 +22,8 @@ class CorrelationScorer(Scorer):
     In [-1, 1]: 1 if the simulation is the activation up to scale and offset, 0 for no linear
     relation. Undefined, with the reason, for a unit without a simulation, one whose activations
     or simulation are constant on the test images (up to rounding: see
-    `le_bench.correlation.constant_columns`) or hold NaN, and if there is only one test image.
+    `le_bench.formulas.correlation.constant_columns`) or hold NaN, and if there is only one
+    test image.
 
     Source: "Linear Explanations for Individual Neurons", section 4. The authors average whatever
     corrcoef gives, so one constant unit makes their mean NaN; here it is left to the board.

@@ -10,7 +10,7 @@ import torch
 
 from le_bench import hookimpl
 from le_bench.components import Encoder, Simulator
-from le_bench.simulation import concepts_of, simulate_linear
+from le_bench.formulas.simulation import concepts_of, simulate_linear
 from le_bench.types import Explanation, Presence, ProbeView, Simulation
 
 PAPER = 'Oikarinen and Weng, "Linear Explanations for Individual Neurons", ICML 2024, section 4'

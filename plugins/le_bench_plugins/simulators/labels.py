@@ -10,8 +10,8 @@ import torch
 
 from le_bench import hookimpl
 from le_bench.components import Simulator
-from le_bench.presence import union_by_name
-from le_bench.simulation import concepts_of, simulate_linear
+from le_bench.formulas.simulation import concepts_of, simulate_linear
+from le_bench.probing.presence import union_by_name
 from le_bench.types import Explanation, Presence, ProbeView, Simulation
 
 

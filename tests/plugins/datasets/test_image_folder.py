@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from le_bench_plugins.datasets.image_folder import ImageFolderDataset
 from PIL import Image
 
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
+from le_bench_plugins.datasets.image_folder import ImageFolderDataset
 
 
 def draw(path: Path, shade: int) -> None:

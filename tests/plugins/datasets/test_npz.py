@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from le_bench_plugins.datasets.npz import NpzDataset
 from PIL import Image
 
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
-from le_bench.splits import seeded_splits
+from le_bench.probing.splits import seeded_splits
+from le_bench_plugins.datasets.npz import NpzDataset
 
 COUNT = 20
 IMAGES = np.random.default_rng(0).integers(0, 256, (COUNT, 4, 5, 3), dtype=np.uint8)

@@ -12,15 +12,15 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from le_bench_plugins.encoders.open_clip import OpenCLIPEncoder
 from open_clip import pretrained
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
-from le_bench.images import ArrayImages
+from le_bench.probing.images import ArrayImages
 from le_bench.types import Calibration
+from le_bench_plugins.encoders.open_clip import OpenCLIPEncoder
 
 CPU = torch.device("cpu")
 TEXTS = ["a red car", "snow", "dog"]

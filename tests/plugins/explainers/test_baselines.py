@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from le_bench_plugins.explainers.baselines import BestConcept, RandomConcept
 
 from le_bench.testing.worlds import PlantedEncoder, Recipe, plant
+from le_bench_plugins.explainers.baselines import BestConcept, RandomConcept
 
 ENCODER = PlantedEncoder("explainer")
 

@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from le_bench_plugins.explainers.clip_dissect import CLIPDissect, Similarity
 
 from le_bench.testing.worlds import PlantedEncoder, Recipe, plant
 from le_bench.types import Explanation, Term
+from le_bench_plugins.explainers.clip_dissect import CLIPDissect, Similarity
 
 ENCODER = PlantedEncoder("explainer")
 WORLD = Recipe(num_images=(300, 100, 50), num_units=6, terms_per_unit=1, noise=0.2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import ElasticNet
+
 from le_bench_plugins.explainers.linear.elastic_net import (
     Penalty,
     RankingProblem,
@@ -14,7 +16,6 @@ from le_bench_plugins.explainers.linear.elastic_net import (
     standardise,
 )
 from le_bench_plugins.explainers.linear.moments import moments
-from sklearn.linear_model import ElasticNet
 
 
 def make_problem(

@@ -10,6 +10,8 @@ import torch
 from glm_saga.elasticnet import train_saga
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import ElasticNet
+
 from le_bench_plugins.explainers.linear.elastic_net import (
     Penalty,
     RankingProblem,
@@ -20,7 +22,6 @@ from le_bench_plugins.explainers.linear.elastic_net import (
 from le_bench_plugins.explainers.linear.glm_saga_solver import GlmSaga, LinearLayer
 from le_bench_plugins.explainers.linear.moments import moments
 from le_bench_plugins.explainers.linear.pseudo_images import pseudo_images
-from sklearn.linear_model import ElasticNet
 
 PENALTY = Penalty(0.05 / 0.99, 0.99)
 

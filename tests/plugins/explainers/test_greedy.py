@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from le_bench_plugins.explainers.linear.greedy import Found, GreedyRules, greedy_search
 from le_bench_plugins.explainers.linear.least_squares import ScaledMoments, fit, fit_all
 from le_bench_plugins.explainers.linear.moments import moments

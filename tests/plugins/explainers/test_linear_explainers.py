@@ -10,6 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from le_bench.components import Explainer
+from le_bench.errors import PluginError
+from le_bench.testing.worlds import PlantedEncoder, PlantedMemory, Recipe, plant
+from le_bench.types import ConceptSet, Explanation
 from le_bench_plugins.explainers.linear.explainers import (
     LECLIP,
     LELabel,
@@ -18,11 +23,6 @@ from le_bench_plugins.explainers.linear.explainers import (
     LESigLIP,
     LESigLIPTop,
 )
-
-from le_bench.components import Explainer
-from le_bench.errors import PluginError
-from le_bench.testing.worlds import PlantedEncoder, PlantedMemory, Recipe, plant
-from le_bench.types import ConceptSet, Explanation
 
 ENCODER = PlantedEncoder("explainer")
 WORLD = Recipe(num_images=(200, 60, 40), num_units=4, terms_per_unit=3)

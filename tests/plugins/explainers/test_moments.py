@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from le_bench_plugins.explainers.linear import moments as subject
 from le_bench_plugins.explainers.linear.moments import Moments, moments, without_twins
 

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
 from le_bench_plugins.explainers.linear.presence_filter import occurring_concepts
 
 

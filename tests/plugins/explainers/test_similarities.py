@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from le_bench_plugins.explainers import similarities
 from le_bench_plugins.explainers.similarities import (
     cosine_similarity,

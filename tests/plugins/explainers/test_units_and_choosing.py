@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from le_bench_plugins.explainers.choosing import first_best
 from le_bench_plugins.explainers.units import unusable_units
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from le_bench_plugins.datasets.npz import NpzDataset
-from le_bench_plugins.models.factory import FactoryModel
 from torch import Tensor, nn
 
-from le_bench.recording import record_activations
+from le_bench.networks.recording import record_activations
 from le_bench.types import Activations, Layer, ProbeDataset, TargetModel
+from le_bench_plugins.datasets.npz import NpzDataset
+from le_bench_plugins.models.factory import FactoryModel
 
 pytestmark = pytest.mark.realdata
 FACTORY = Path("leaderboards/experiments/cifar10/resnet20.py")

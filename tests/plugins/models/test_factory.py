@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from le_bench_plugins.models.factory import FactoryModel
 from safetensors.torch import save_file
 from torch import nn
 
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
+from le_bench_plugins.models.factory import FactoryModel
 
 CPU = torch.device("cpu")
 SOURCE = """

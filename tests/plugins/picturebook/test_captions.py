@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from le_bench_plugins.picturebook.captions import MAX_WORDS, WORDS, captions, prompts
 from le_bench_plugins.picturebook.concepts import CONCEPTS
 from le_bench_plugins.picturebook.world import Pictures, draw, presence

@@ -1,13 +1,12 @@
 """The weights that ship with the Picturebook: they load, they are small, and they are good."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from le_bench_plugins.picturebook.captions import WORDS
 from le_bench_plugins.picturebook.concepts import CONCEPTS

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+
 from le_bench_plugins.picturebook.concepts import (
     CATEGORIES,
     CATEGORY_CONCEPTS,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from le_bench_plugins.scorers.correlation import CorrelationScorer
 from scipy.stats import pearsonr
 from torch import Tensor
 
 from le_bench.types import Activations, Layer, Score, Simulation
+from le_bench_plugins.scorers.correlation import CorrelationScorer
 
 NAN, INF = float("nan"), float("inf")
 

@@ -8,8 +8,6 @@ from typing import ClassVar
 
 import pytest
 import torch
-from le_bench_plugins.simulators.encoder_simulator import CLIPSimulator, SigLIPSimulator
-from le_bench_plugins.simulators.labels import LabelsSimulator
 from torch import Tensor
 
 from le_bench.components import Encoder
@@ -21,6 +19,8 @@ from le_bench.types import (
     ProbeView,
     Term,
 )
+from le_bench_plugins.simulators.encoder_simulator import CLIPSimulator, SigLIPSimulator
+from le_bench_plugins.simulators.labels import LabelsSimulator
 
 ROWS = torch.tensor([4, 0, 2])
 

@@ -1,0 +1,1 @@
+"""From records on disk to leaderboards; neither torch nor any plugin is imported here."""

@@ -1,0 +1,157 @@
+"""Leaderboards: results to Markdown and JSON, written or checked. No torch, no plugin.
+
+The same records in any order give the same bytes; nothing depends on time, folder or machine.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from le_bench.boards.companions import read_costs, read_explanations
+from le_bench.boards.files import ResultError, file_name, write_text
+from le_bench.boards.folders import remove
+from le_bench.boards.grid import make_grids
+from le_bench.boards.pages import MARKS, Board, board_json, board_page, index_page
+from le_bench.boards.records import Costs, Failure, LayerExplanations, Result
+from le_bench.boards.results import mixed_faults, read_failures, read_results
+
+INDEX = "README"
+
+
+def render(
+    results: Iterable[Result],
+    *,
+    explanations: Sequence[LayerExplanations] = (),
+    costs: Sequence[Costs] = (),
+    failures: Sequence[Failure] = (),
+    pairs: Sequence[tuple[str, str]] = (),
+    include_partial: bool = False,
+) -> dict[str, str]:
+    """The boards as texts by file name, relative to the leaderboards folder.
+
+    `README.md` is the index, `<experiment>.md` one board, `<experiment>.json` the same numbers
+    for machines. `pairs` are further explainers to compare, by name, where both occur. The order
+    of no argument but `pairs` matters.
+
+    Raises ResultError for partial results, unless asked for with `include_partial` (boards then
+    carry a watermark), and for results that do not go together.
+    """
+    ordered = sorted(results, key=lambda result: result.cell)
+    _check(ordered, include_partial)
+    grids = make_grids(ordered, failures)
+    boards = [
+        Board(
+            experiment=experiment,
+            file=_board_name(experiment),
+            grids=tuple(grid for grid in grids if grid.experiment == experiment),
+            results=tuple(each for each in ordered if each.cell.experiment == experiment),
+            explanations={
+                (each.model, each.layer, each.explainer): each
+                for each in explanations
+                if each.experiment == experiment
+            },
+            costs={
+                (cost.model, cost.layer, cost.explainer): cost
+                for each in costs
+                if each.experiment == experiment
+                for cost in each.cells
+            },
+            pairs=tuple(pairs),
+        )
+        for experiment in sorted({grid.experiment for grid in grids})
+    ]
+    files = {f"{board.file}.md": board_page(board) for board in boards}
+    files |= {f"{board.file}.json": board_json(board) for board in boards}
+    return files | {f"{INDEX}.md": index_page(boards)}
+
+
+def board_files(
+    folder: Path, *, pairs: Sequence[tuple[str, str]] = (), include_partial: bool = False
+) -> dict[str, str]:
+    """The boards of a leaderboards folder, rendered from the records under it.
+
+    Read are `results/`, `explanations/` and `costs/`. Raises ResultError as reading them and
+    `render` do.
+    """
+    return render(
+        read_results(folder / "results"),
+        explanations=read_explanations(folder / "explanations"),
+        costs=read_costs(folder / "costs"),
+        failures=read_failures(folder / "results"),
+        pairs=pairs,
+        include_partial=include_partial,
+    )
+
+
+def _check(results: Sequence[Result], include_partial: bool) -> None:
+    faults = mixed_faults(results)
+    if faults:
+        listed = "".join(f"\n- {fault}" for fault in sorted(faults))
+        raise ResultError(f"these results do not go on one board:{listed}")
+    limited = [result.cell for result in results if result.partial]
+    if limited and not include_partial:
+        raise ResultError(
+            f"{len(limited)} of {len(results)} results are partial (made with --limit-units), the "
+            f"first is {limited[0]}; run them again without --limit-units, or ask for partial "
+            "results to see a board with a watermark"
+        )
+
+
+def _board_name(experiment: str) -> str:
+    """The file name, without suffix, of an experiment's board; never that of the index."""
+    name = file_name(experiment)
+    return f"%{ord(name[0]):02X}{name[1:]}" if name.lower() == INDEX.lower() else name
+
+
+def write_boards(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Write rendered boards and delete generated ones that are no longer rendered.
+
+    Gives the names of the files that changed, sorted. Files that do not carry the mark of a
+    generated board are never deleted.
+    """
+    changed = [name for name, text in files.items() if write_text(folder / name, text)]
+    orphans = [name for name in _generated(folder) if name not in files]
+    for name in orphans:
+        remove(folder / name)
+    return sorted([*changed, *orphans])
+
+
+def check_boards(folder: Path, files: Mapping[str, str]) -> str:
+    """How the boards in a folder differ from the rendered ones: a unified diff, "" if not at all.
+
+    A board that is missing or no longer rendered counts as a difference. Line ends may be those
+    of the platform.
+    """
+    names = sorted({*files, *_generated(folder)})
+    return "".join(_difference(folder / name, files.get(name)) for name in names)
+
+
+def _generated(folder: Path) -> list[str]:
+    """The files directly in a folder that carry the mark of a generated board."""
+    found = [path for pattern in MARKS for path in folder.glob(f"*{pattern}") if path.is_file()]
+    return [path.name for path in found if MARKS[path.suffix] in _read(path)[:1000]]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ResultError(f"cannot read {path}: {error.strerror}; check its permissions") from error
+
+
+def _difference(path: Path, rendered: str | None) -> str:
+    committed = _read(path) if path.exists() else None
+    if committed == rendered:
+        return ""
+    old = "/dev/null" if committed is None else f"{path.name} (committed)"
+    new = "/dev/null" if rendered is None else f"{path.name} (from results)"
+    return "".join(difflib.unified_diff(_lines(committed), _lines(rendered), old, new))
+
+
+def _lines(text: str | None) -> list[str]:
+    """Lines with their ends; a last line without one says so, as `diff -u` does."""
+    lines = (text or "").split("\n")
+    last = [f"{lines[-1]}\n\\ No newline at end of file\n"] if lines[-1] else []
+    return [f"{line}\n" for line in lines[:-1]] + last

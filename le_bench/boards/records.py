@@ -1,0 +1,242 @@
+"""What is kept of a run: frozen records that hold only deterministic, portable content.
+
+No time stamps, no wall clock and no paths are in them, save `Cost`, which is machine-dependent
+and therefore kept apart from results. In JSON and in memory an undefined number is null (None).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, NonNegativeInt
+from pydantic.dataclasses import dataclass
+
+from le_bench.boards.statistics import INTERVAL
+
+SCHEMA: Final = 1
+MEAN_TOLERANCE = 2e-6  # the mean of rounded values against the rounded mean, plus summing error
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+def _json_object(given: Any) -> Any:
+    """Options as plain JSON (tuples become lists); NaN and infinity are refused."""
+    return json.loads(json.dumps(given, allow_nan=False))
+
+
+Name = Annotated[str, Field(min_length=1)]
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Number = Annotated[
+    float, Field(allow_inf_nan=False), AfterValidator(lambda number: round(number, 6) + 0.0)
+]
+Seconds = Annotated[
+    float, Field(ge=0, allow_inf_nan=False), AfterValidator(lambda number: round(number, 3))
+]
+Options = Annotated[dict[str, Any], BeforeValidator(_json_object)]
+Schema = Literal[1]
+
+
+@dataclass(frozen=True, order=True, config=_STRICT)
+class Cell:
+    """One combination, by the names that boards show."""
+
+    experiment: Name
+    dataset: Name
+    model: Name
+    layer: Name
+    explainer: Name
+    simulator: Name
+    scorer: Name
+
+    def __str__(self) -> str:
+        return (
+            f"{self.experiment}: {self.model}, {self.layer}, {self.explainer}, "
+            f"{self.simulator}, {self.scorer}"
+        )
+
+
+@dataclass(frozen=True, config=_STRICT)
+class MadeWith:
+    """One component of a cell: who it is and with which options (JSON, never rounded)."""
+
+    name: Name
+    version: int
+    distribution: str
+    options: Options = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Constants:
+    """The calibration of one encoder: P = sigmoid(a * (cosine + b)), and how it came about."""
+
+    encoder: Name
+    a: Number
+    b: Number
+    source: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Environment:
+    """What the score was computed with; not part of any key."""
+
+    le_bench: str
+    python: str
+    torch: str
+    device: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Provenance:
+    """How a result was made.
+
+    `components` by kind (model, dataset, explainer, simulator, scorer), `inputs` the keys of the
+    steps that went in, by step, `images` the number of probe images by split.
+    """
+
+    environment: Environment
+    seed: int
+    components: dict[Name, MadeWith]
+    inputs: dict[str, str] = Field(default_factory=dict)
+    images: dict[str, NonNegativeInt] = Field(default_factory=dict)
+    calibrations: tuple[Constants, ...] = ()
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Summary:
+    """A cell's score over units; six decimals.
+
+    `standard_error` is std (ddof=1) / sqrt(defined units), null below two defined units, as are
+    `ci_low` and `ci_high`, made as `interval` says. `undefined` counts units by reason.
+    `live_mean` is over defined units that are not dead (Table 15 of "Linear Explanations for
+    Individual Neurons"), `mean_length` the number of terms over explained units.
+    """
+
+    mean: Number | None
+    standard_error: Number | None
+    ci_low: Number | None
+    ci_high: Number | None
+    num_units: NonNegativeInt
+    num_undefined: NonNegativeInt
+    undefined: dict[Name, NonNegativeInt]
+    num_dead: NonNegativeInt
+    live_mean: Number | None
+    mean_length: Number | None
+    interval: str = INTERVAL
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Result:
+    """One cell's scores: the summary, the score of each unit (null: undefined) and provenance.
+
+    `values` is by unit number from 0; `dead` lists dead units. `published` is the paper's figure
+    for this cell. `partial` results (--limit-units) never enter a committed board. An explainer
+    that is a `reference_row` (a floor or ceiling such as random or oracle) is shown on boards but
+    is never the best. `key` is that of the score step.
+    """
+
+    key: Key
+    cell: Cell
+    score: Summary
+    values: tuple[Number | None, ...]
+    dead: tuple[NonNegativeInt, ...]
+    made_by: Provenance
+    higher_is_better: bool = True
+    published: Number | None = None
+    partial: bool = False
+    reference_row: bool = False
+    schema: Schema = SCHEMA
+
+    def __post_init__(self) -> None:
+        score = self.score
+        defined = [value for value in self.values if value is not None]
+        num_undefined = len(self.values) - len(defined)
+        mean = sum(defined) / len(defined) if defined else None
+        off = mean is not None and (
+            score.mean is None or abs(score.mean - mean) > MEAN_TOLERANCE * max(1.0, abs(mean))
+        )
+        checks = {
+            f"num_units is {score.num_units} but there are {len(self.values)} values": (
+                score.num_units == len(self.values)
+            ),
+            f"num_undefined is {score.num_undefined} but {num_undefined} values are null": (
+                score.num_undefined == num_undefined
+            ),
+            f"reasons are given for {sum(score.undefined.values())} of {num_undefined} "
+            "undefined units": sum(score.undefined.values()) == num_undefined,
+            f"num_dead is {score.num_dead} but dead lists {len(self.dead)} units": (
+                score.num_dead == len(self.dead)
+            ),
+            "dead is not a rising list of unit numbers": list(self.dead)
+            == sorted({unit for unit in self.dead if unit < len(self.values)}),
+            f"mean is {score.mean} but the values have {_shown(mean)}": (
+                not off and (mean is not None or score.mean is None)
+            ),
+        }
+        wrong = [fault for fault, holds in checks.items() if not holds]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+
+
+def _shown(mean: float | None) -> str:
+    return "none" if mean is None else f"{mean:.6g}"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Failure:
+    """A cell without a result: where it stopped and why, in one sentence.
+
+    `key` is that of the score step which could not be reached. `not_applicable` marks a cell
+    that cannot exist (an explainer that needs masks on a dataset without): no fault of anyone.
+    """
+
+    key: Key
+    cell: Cell
+    step: Name
+    reason: Name
+    not_applicable: bool = False
+    schema: Schema = SCHEMA
+
+
+@dataclass(frozen=True, config=_STRICT)
+class UnitExplanation:
+    """The explanation of one unit: terms as (concept, weight), or the reason for having none."""
+
+    unit: NonNegativeInt
+    terms: tuple[tuple[str, Number], ...]
+    bias: Number = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class LayerExplanations:
+    """All explanations that one explainer gives for one layer; `key` is the explain step's."""
+
+    key: Key
+    experiment: Name
+    model: Name
+    layer: Name
+    explainer: Name
+    units: tuple[UnitExplanation, ...]
+    schema: Schema = SCHEMA
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Cost:
+    """Measured seconds to explain one layer, and on what: the device and the processor."""
+
+    model: Name
+    layer: Name
+    explainer: Name
+    seconds: Seconds
+    device: str
+    cpu: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Costs:
+    """What the explainers of one experiment cost, sorted by model, layer and explainer."""
+
+    experiment: Name
+    cells: tuple[Cost, ...]
+    schema: Schema = SCHEMA

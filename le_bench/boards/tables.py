@@ -1,0 +1,222 @@
+"""The tables of an experiment's board as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+
+import pandas as pd
+
+from le_bench.boards.grid import Column, Grid, grid_differences, unit_values
+from le_bench.boards.markdown import (
+    MINUS,
+    MISSING,
+    Notes,
+    code,
+    number,
+    page,
+    reason_shown,
+    shown,
+    table,
+)
+from le_bench.boards.records import Cost, LayerExplanations, Result, UnitExplanation
+
+NUM_EXAMPLES = 5
+_TERMS_SHOWN = 6
+
+
+def column_title(column: Column) -> str:
+    """A column's heading: model / layer, different for different columns."""
+    return " / ".join(code(name) if " / " in name else shown(name) for name in column)
+
+
+def main_table(grid: Grid) -> str:
+    """Explainers by layers: mean ± standard error, best bold, ties `=`, published in brackets."""
+    notes = Notes()
+    wide = len(grid.columns) > 1
+    rows = []
+    for name in grid.rows:
+        row = {"explainer": _row_title(grid, name)}
+        row |= {column_title(at): _cell(grid, name, at, notes) for at in grid.columns}
+        if wide:
+            row["mean over layers"] = _mean_cell(grid, name, notes)
+        rows.append(row)
+    headers = [header for header in rows[0] if header != "explainer"]
+    return page(table(rows, right=headers), notes.lines()).rstrip()
+
+
+def _row_title(grid: Grid, name: str) -> str:
+    return f"*{shown(name)}*" if name in grid.reference_rows else shown(name)
+
+
+def _cell(grid: Grid, name: str, column: Column, notes: Notes) -> str:
+    result = grid.results.get((name, column))
+    if result is None:
+        failure = grid.failures.get((name, column))
+        if failure is None:
+            return f"{MISSING} {notes.mark('not run')}"
+        how = "not applicable" if failure.not_applicable else f"failed at {shown(failure.step)}"
+        return f"{MISSING} {notes.mark(f'{how}: {reason_shown(failure.reason)}')}"
+    parts = [f"{_value(result, grid.decimals)}"]
+    if grid.best.get(column) == name:
+        parts = [f"**{parts[0]}**"]
+    elif (name, column) in grid.tied:
+        parts.append("=")
+    if result.published is not None:
+        parts.append(f"[{number(result.published, 4)}]")
+    if result.score.num_undefined:
+        parts.append(notes.mark(_undefined(result)))
+    return " ".join(parts)
+
+
+def _value(result: Result, decimals: int) -> str:
+    score = result.score
+    if score.mean is None:
+        return "undefined"
+    return f"{number(score.mean, decimals)} ± {number(score.standard_error, decimals)}"
+
+
+def _undefined(result: Result) -> str:
+    score = result.score
+    reasons = "; ".join(
+        f"{reason_shown(why)} ({n:,})" for why, n in sorted(score.undefined.items())
+    )
+    return f"{score.num_undefined:,} of {score.num_units:,} units undefined: {reasons}"
+
+
+def _mean_cell(grid: Grid, name: str, notes: Notes) -> str:
+    mean = grid.means.get(name)
+    if mean is None:
+        return f"{MISSING} {notes.mark('no mean: not every layer has a score')}"
+    text = f"{number(mean.mean, grid.decimals)} ± {number(mean.standard_error, grid.decimals)}"
+    return f"**{text}**" if name == grid.winner else text
+
+
+def differences_table(grid: Grid, chosen: Sequence[tuple[str, str]] = ()) -> str:
+    """Each explainer minus the next row, then chosen pairs: mean and 95% interval, by layer."""
+    consecutive = list(zip(grid.rows, grid.rows[1:], strict=False))
+    pairs = [*consecutive, *(pair for pair in chosen if pair not in consecutive)]
+    found = grid_differences(grid, pairs)
+    rows = []
+    for pair in pairs:
+        row = {f"first {MINUS} second": f" {MINUS} ".join(map(shown, pair))}
+        for column in grid.columns:
+            gap = found.get((pair, column))
+            text = MISSING
+            if gap is not None and gap.num_units:
+                bounds = [
+                    number(bound, grid.decimals, signed=True) for bound in (gap.low, gap.high)
+                ]
+                interval = f"[{', '.join(bounds)}]" if isfinite(gap.low) else "n/a"
+                text = f"{number(gap.mean, grid.decimals, signed=True)} {interval}"
+                whole = grid.results[pair[0], column].score.num_units
+                text += f" (n={gap.num_units:,})" if gap.num_units < whole else ""
+            row[column_title(column)] = text
+        if any((pair, column) in found for column in grid.columns):
+            rows.append(row)
+    return table(rows, right=[column_title(at) for at in grid.columns]) if rows else ""
+
+
+def details_table(grid: Grid, costs: Mapping[tuple[str, str, str], Cost]) -> str:
+    """One line a cell: units, undefined, dead, live mean, interval, length, seconds, key."""
+    rows = []
+    for column in grid.columns:
+        for name in (row for row in grid.rows if (row, column) in grid.results):
+            result = grid.results[name, column]
+            score = result.score
+            cost = costs.get((*column, name))
+            bounds = [number(bound, grid.decimals) for bound in (score.ci_low, score.ci_high)]
+            rows.append(
+                {
+                    "model / layer": column_title(column),
+                    "explainer": _row_title(grid, name),
+                    "units": f"{score.num_units:,}",
+                    "undefined": f"{score.num_undefined:,}",
+                    "dead": f"{score.num_dead:,}",
+                    "live mean": number(score.live_mean, grid.decimals),
+                    "95% interval": "n/a" if score.ci_low is None else f"[{', '.join(bounds)}]",
+                    "terms": number(score.mean_length, 2),
+                    "seconds": MISSING if cost is None else f"{cost.seconds:,.1f}",
+                    "key": f"`{result.key[:12]}`",
+                }
+            )
+    return table(rows, right=["units", "undefined", "dead", "live mean", "terms", "seconds"])
+
+
+def simulators_table(grids: Sequence[Grid]) -> str:
+    """Mean over the layers that an explainer has under every simulator, side by side.
+
+    Explainers without such a layer are left out; empty for a single simulator.
+    """
+    cells = pd.DataFrame(
+        [
+            (name, grid.columns.index(column), grid.simulator, result.score.mean)
+            for grid in grids
+            for (name, column), result in grid.results.items()
+            if result.score.mean is not None
+        ],
+        columns=["explainer", "column", "simulator", "mean"],
+    )
+    if len(grids) < 2 or cells.empty:
+        return ""
+    wide = cells.pivot_table(index=["explainer", "column"], columns="simulator", values="mean")
+    wide = wide.dropna()
+    if wide.empty or wide.shape[1] < len(grids):
+        return ""
+    means = wide.groupby(level="explainer").mean()
+    counts = wide.groupby(level="explainer").size()
+    decimals = max(grid.decimals for grid in grids)
+    rows = [
+        {
+            "explainer": _row_title(grids[0], name),
+            **{
+                f"under {shown(simulator)}": number(float(means[simulator][name]), decimals)
+                for simulator in (grid.simulator for grid in grids)
+            },
+            "layers": str(counts[name]),
+        }
+        for name in grids[0].rows
+        if name in means.index
+    ]
+    return table(rows, right=[*(f"under {shown(grid.simulator)}" for grid in grids), "layers"])
+
+
+def linear_formula(explanation: UnitExplanation) -> str:
+    """An explanation as a reader writes it: `0.83·cat + 0.41·striped − 0.12`, or its reason.
+
+    A lone concept of weight 1 without bias is a description and stands by itself; after six
+    terms the number of further ones is told.
+    """
+    if explanation.reason:
+        return f"none: {reason_shown(explanation.reason)}"
+    terms = explanation.terms
+    if len(terms) == 1 and terms[0][1] == 1 and explanation.bias == 0:
+        return shown(terms[0][0])
+    pieces = [(weight, f"{_weight(weight)}·{shown(text)}") for text, weight in terms[:_TERMS_SHOWN]]
+    if len(terms) > _TERMS_SHOWN:
+        rest = len(terms) - _TERMS_SHOWN
+        pieces.append((1.0, f"{rest} more {'term' if rest == 1 else 'terms'}"))
+    if explanation.bias:
+        pieces.append((explanation.bias, _weight(explanation.bias)))
+    first = (MINUS if pieces[0][0] < 0 else "") + pieces[0][1]
+    return first + "".join(f" {MINUS if sign < 0 else '+'} {text}" for sign, text in pieces[1:])
+
+
+def _weight(weight: float) -> str:
+    size = abs(weight)
+    return f"{size:.2f}" if size >= 0.1 or size == 0 else f"{size:.2g}"
+
+
+def examples_table(grid: Grid, explanations: LayerExplanations) -> str:
+    """The first explanations of a layer with the score of each unit."""
+    column = (explanations.model, explanations.layer)
+    scores = unit_values(grid.results[explanations.explainer, column])
+    rows = [
+        {
+            "unit": str(each.unit),
+            "explanation": linear_formula(each),
+            "score": number(scores[each.unit], 3) if each.unit < len(scores) else "n/a",
+        }
+        for each in sorted(explanations.units, key=lambda each: each.unit)[:NUM_EXAMPLES]
+    ]
+    return table(rows, right=["unit", "score"])

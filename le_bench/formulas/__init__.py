@@ -1,0 +1,1 @@
+"""The numerical core: calibration, simulation, correlation."""

@@ -1,0 +1,1 @@
+"""What sources of networks share: layers, recording, embedding, weights, preprocessing."""

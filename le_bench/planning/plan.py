@@ -1,0 +1,283 @@
+"""From an experiment to its steps. Pure: no data set is read, no model loaded, no device asked.
+
+`key(step) = sha256(stage, fingerprints, keys of inputs)`. The same key means the same value, which
+makes caching, de-duplication, resuming and provenance one mechanism.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from le_bench.boards.records import Cell
+from le_bench.components import Component, Encoder, Explainer, Scorer, Simulator
+from le_bench.fingerprint import digest, fingerprint
+from le_bench.planning.experiment import Experiment, ModelRow, Row
+from le_bench.types import ConceptSet, Layer
+
+Stage = Literal[
+    "record", "embed-images", "embed-texts", "calibrate", "explain", "simulate", "score"
+]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+NUMERICS = 1  # raised when the core's own computations change
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One value to compute: its key, the keys it reads, and the rows it is about.
+
+    Only the fields that its stage needs are set. `group` names steps that are best computed
+    together: all layers of one model are recorded in one forward pass.
+    """
+
+    stage: Stage
+    key: str
+    title: str
+    inputs: tuple[str, ...] = ()
+    group: str = ""
+    model: ModelRow | None = None
+    layer: Layer | None = None
+    encoder: Encoder | None = None
+    concepts: ConceptSet | None = None
+    explainer: Row[Explainer] | None = None
+    simulator: Row[Simulator] | None = None
+    scorer: Row[Scorer] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """The steps behind one cell, by key."""
+
+    cell: Cell
+    record: str
+    explain: str
+    simulate: str
+    score: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All steps in an order in which inputs come first, and the cells they make.
+
+    `not_applicable` holds cells that make no sense, with the reason.
+    """
+
+    experiment: Experiment
+    steps: Mapping[str, Step]
+    cells: tuple[PlannedCell, ...]
+    not_applicable: Mapping[Cell, str] = field(default_factory=dict)
+
+    def counts(self) -> dict[Stage, int]:
+        """Number of steps a stage."""
+        return {stage: sum(s.stage == stage for s in self.steps.values()) for stage in STAGES}
+
+    def readers(self, key: str) -> list[Step]:
+        """The steps that read this one, in order."""
+        return [step for step in self.steps.values() if key in step.inputs]
+
+
+def make_plan(experiment: Experiment, origins: Mapping[type[Component], str]) -> Plan:
+    """The plan of an experiment; steps shared by several cells appear once.
+
+    Reads only what identifies files (their content digests). Raises UnreadableFileError for
+    a file that vanished.
+    """
+    return _Planner(experiment, origins).plan()
+
+
+def encoders_of(component: Component) -> Iterator[Encoder]:
+    """Every encoder among the options of a component, nested ones included."""
+    for option in fields(component):
+        value = getattr(component, option.name)
+        if isinstance(value, Encoder):
+            yield value
+        if isinstance(value, Component):
+            yield from encoders_of(value)
+
+
+def concept_sets_of(component: Component) -> Iterator[ConceptSet]:
+    """Every concept set among the options of a component."""
+    for option in fields(component):
+        value = getattr(component, option.name)
+        if isinstance(value, ConceptSet):
+            yield value
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A layer of a model and the key of its activations."""
+
+    model: ModelRow
+    layer: Layer
+    record: str
+
+    def __str__(self) -> str:
+        return f"{self.model.id} / {self.layer}"
+
+
+class _Planner:
+    """Collects steps by key while walking over the cells."""
+
+    def __init__(self, experiment: Experiment, origins: Mapping[type[Component], str]) -> None:
+        self.experiment = experiment
+        self.origins = origins
+        self.steps: dict[str, Step] = {}
+        self.prints: dict[Component, dict[str, Any]] = {}
+        self.dataset = self._print(experiment.dataset.component)
+
+    def plan(self) -> Plan:
+        experiment = self.experiment
+        cells: list[PlannedCell] = []
+        not_applicable: dict[Cell, str] = {}
+        for model in experiment.models:
+            places = [self._record(model, layer) for layer in model.layers]
+            for place in places:
+                for explainer in experiment.explainers:
+                    explain = self._explain(place, explainer)
+                    for simulator in experiment.simulators:
+                        clash = self._clash(explainer, simulator)
+                        if clash:
+                            for scorer in experiment.scorers:
+                                cell = self._cell(place, explainer, simulator, scorer)
+                                not_applicable[cell] = clash
+                            continue
+                        simulate = self._simulate(place, explainer, simulator, explain)
+                        for scorer in experiment.scorers:
+                            cell = self._cell(place, explainer, simulator, scorer)
+                            score = self._score(place, scorer, simulate, cell)
+                            cells.append(PlannedCell(cell, place.record, explain, simulate, score))
+        return Plan(experiment, self.steps, tuple(cells), not_applicable)
+
+    def _print(self, component: Component) -> dict[str, Any]:
+        if component not in self.prints:
+            self.prints[component] = fingerprint(component, self.origins)
+        return self.prints[component]
+
+    def _add(self, stage: Stage, title: str, content: Mapping[str, Any], **parts: Any) -> str:
+        key = digest(
+            {"stage": stage, "numerics": NUMERICS, **content, "inputs": parts.get("inputs", ())}
+        )
+        self.steps.setdefault(key, Step(stage=stage, key=key, title=title, **parts))
+        return key
+
+    def _cell(
+        self,
+        place: _Place,
+        explainer: Row[Explainer],
+        simulator: Row[Simulator],
+        scorer: Row[Scorer],
+    ) -> Cell:
+        return Cell(
+            experiment=self.experiment.name,
+            dataset=self.experiment.dataset.id,
+            model=place.model.id,
+            layer=str(place.layer),
+            explainer=explainer.id,
+            simulator=simulator.id,
+            scorer=scorer.id,
+        )
+
+    def _clash(self, explainer: Row[Explainer], simulator: Row[Simulator]) -> str:
+        if self.experiment.allow_same_encoder:
+            return ""
+        used = [self._print(encoder) for encoder in encoders_of(explainer.component)]
+        if any(self._print(encoder) in used for encoder in encoders_of(simulator.component)):
+            return "the simulator uses the explainer's own encoder"
+        return ""
+
+    def _record(self, model: ModelRow, layer: Layer) -> _Place:
+        source = self._print(model.component)
+        key = self._add(
+            "record",
+            f"{model.id} / {layer}",
+            {
+                "dataset": self.dataset,
+                "model": source,
+                "layer": [layer.path, layer.pooling],
+            },
+            group=digest([source, self.dataset]),
+            model=model,
+            layer=layer,
+        )
+        return _Place(model, layer, key)
+
+    def _embed(self, encoder: Encoder, concept_sets: tuple[ConceptSet, ...]) -> tuple[str, ...]:
+        """The steps that give an encoder's embeddings and constants for these concept sets."""
+        name = next(n for n, e in self.experiment.encoders.items() if e == encoder)
+        content = {"encoder": self._print(encoder), "dataset": self.dataset}
+        images = self._add("embed-images", name, content, encoder=encoder)
+        texts = []
+        for concepts in dict.fromkeys((ConceptSet("dataset"), *concept_sets)):
+            own: dict[str, Any] = dict(content)
+            if concepts.concepts is not None:
+                own = {"encoder": content["encoder"], "concepts": list(concepts.concepts)}
+            texts.append(
+                self._add(
+                    "embed-texts",
+                    f"{name}, concepts {concepts.name}",
+                    own,
+                    encoder=encoder,
+                    concepts=concepts,
+                )
+            )
+        calibration = self._add(
+            "calibrate", name, content, inputs=(images, texts[0]), encoder=encoder
+        )
+        return (images, *texts, calibration)
+
+    def _embeds(self, component: Component, sets: tuple[ConceptSet, ...]) -> tuple[str, ...]:
+        keys: dict[str, None] = {}
+        for encoder in encoders_of(component):
+            keys |= dict.fromkeys(self._embed(encoder, sets))
+        return tuple(keys)
+
+    def _explain(self, place: _Place, explainer: Row[Explainer]) -> str:
+        component = explainer.component
+        sets = tuple(concept_sets_of(component))
+        return self._add(
+            "explain",
+            f"{place} / {explainer.id}",
+            {
+                "dataset": self.dataset,
+                "explainer": self._print(component),
+                "units": self.experiment.units,
+                "seed": self.experiment.seed,
+            },
+            inputs=(place.record, *self._embeds(component, sets)),
+            model=place.model,
+            layer=place.layer,
+            explainer=explainer,
+        )
+
+    def _simulate(
+        self, place: _Place, explainer: Row[Explainer], simulator: Row[Simulator], explain: str
+    ) -> str:
+        sets = tuple(concept_sets_of(explainer.component))
+        return self._add(
+            "simulate",
+            f"{place} / {explainer.id} / {simulator.id}",
+            {"dataset": self.dataset, "simulator": self._print(simulator.component)},
+            inputs=(explain, *self._embeds(simulator.component, sets)),
+            model=place.model,
+            layer=place.layer,
+            explainer=explainer,
+            simulator=simulator,
+        )
+
+    def _score(self, place: _Place, scorer: Row[Scorer], simulate: str, cell: Cell) -> str:
+        content: dict[str, Any] = {
+            "scorer": self._print(scorer.component),
+            "units": self.experiment.units,
+        }
+        if scorer.component.needs_model:
+            content["model"] = self._print(place.model.component)
+        return self._add(
+            "score",
+            f"{place} / {cell.explainer} / {cell.simulator} / {scorer.id}",
+            content,
+            inputs=(simulate, place.record),
+            model=place.model,
+            layer=place.layer,
+            scorer=scorer,
+        )

@@ -1,0 +1,1 @@
+"""What sources of probe datasets share: images, splits and presence from labels."""

@@ -1,0 +1,311 @@
+"""From finished steps to the committed records: results, failures, explanations and costs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from importlib.metadata import version
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from le_bench.boards.companions import (
+    EXPLANATIONS,
+    add_costs,
+    costs_path,
+    explanations_path,
+    read_costs,
+    write_explanations,
+)
+from le_bench.boards.files import file_name
+from le_bench.boards.folders import read_if_sound
+from le_bench.boards.records import (
+    Cell,
+    Constants,
+    Cost,
+    Environment,
+    Failure,
+    LayerExplanations,
+    MadeWith,
+    Provenance,
+    Result,
+    UnitExplanation,
+)
+from le_bench.boards.results import (
+    RESULTS,
+    UnitScores,
+    failure_path,
+    make_result,
+    result_path,
+    write_failure,
+    write_result,
+)
+from le_bench.components import Component
+from le_bench.fingerprint import digest, path_digest
+from le_bench.planning.plan import PlannedCell
+from le_bench.plugins import Plugins
+from le_bench.running.execute import Progress
+from le_bench.running.store import Store
+from le_bench.types import ConceptSet
+
+TOLERANCE = 1e-3  # two machines may differ this much in a score and still have reproduced it
+
+
+@dataclass(slots=True)
+class Written:
+    """What collecting did: cells by outcome, changed files, and how well old results held.
+
+    `largest_difference` is over units of results that were there before under the same key;
+    `not_reproduced` names those that differ by more than the tolerance.
+    """
+
+    results: int = 0
+    failures: int = 0
+    not_applicable: int = 0
+    changed: int = 0
+    removed: int = 0
+    largest_difference: float = 0.0
+    not_reproduced: tuple[Cell, ...] = ()
+
+
+class Collector:
+    """Writes the records of one run under `out`."""
+
+    def __init__(
+        self, progress: Progress, store: Store, plugins: Plugins, out: Path, device: str
+    ) -> None:
+        self.progress = progress
+        self.plan = progress.plan
+        self.experiment = progress.plan.experiment
+        self.store = store
+        self.plugins = plugins
+        self.out = out
+        self.device = device
+        self.written = Written()
+        self._expected: set[Path] = set()
+        self._renewed: set[tuple[str, str, str]] = set()  # explained anew, under another key
+
+    def collect(self, *, partial: bool, complete: bool) -> Written:
+        """Write every record; `complete` also removes records of cells no longer asked for.
+
+        A result that was there under the same key and holds within the tolerance stays as it is.
+        """
+        costs: dict[tuple[str, str, str], Cost] = {}
+        for planned in self.plan.cells:
+            if self.progress.outcomes[planned.score].state in ("done", "cached"):
+                self._result(planned, partial)
+            else:
+                self._failure(planned)
+            if self.progress.outcomes[planned.explain].state in ("done", "cached"):
+                self._explanations(planned, costs)
+        for cell, reason in self.plan.not_applicable.items():
+            key = digest([str(cell), reason])
+            self._write_failure(Failure(key, cell, "plan", reason, not_applicable=True))
+            self.written.not_applicable += 1
+        self._costs(costs)
+        if complete:
+            self._remove_others()
+        return self.written
+
+    def _result(self, planned: PlannedCell, partial: bool) -> None:
+        record = self._record(planned.score)
+        explanations = self._record(planned.explain)["explanations"]
+        cell = planned.cell
+        row = next(r for r in self.experiment.explainers if r.id == cell.explainer)
+        scorer = next(r for r in self.experiment.scorers if r.id == cell.scorer)
+        place = (cell.model, cell.layer, cell.explainer, cell.simulator, cell.scorer)
+        result = make_result(
+            cell,
+            planned.score,
+            UnitScores(
+                values=[nan if value is None else value for value in record["values"]],
+                lengths=[len(explanation["terms"]) for explanation in explanations],
+                undefined={int(unit): reason for unit, reason in record["undefined"].items()},
+                dead=record["dead"],
+            ),
+            self._provenance(planned, record["images"]),
+            higher_is_better=scorer.component.higher_is_better,
+            published=self.experiment.published.get(place),
+            partial=partial,
+            reference_row=row.component.reference_row,
+        )
+        folder = self.out / "results"
+        path = result_path(folder, cell)
+        old = read_if_sound(path, RESULTS)
+        if old is not None and old.key == result.key:
+            result = self._reconcile(old, result)
+        self.written.changed += write_result(folder, result)
+        self.written.results += 1
+        self._expected.add(path)
+
+    def _reconcile(self, old: Result, new: Result) -> Result:
+        """The old result if the new one reproduces it, else the new one."""
+        pairs = list(zip(old.values, new.values, strict=False))
+        same_units = len(old.values) == len(new.values) and all(
+            (a is None) == (b is None) for a, b in pairs
+        )
+        if not same_units:
+            self.written.not_reproduced += (new.cell,)
+            return new
+        gap = max((abs(a - b) for a, b in pairs if a is not None and b is not None), default=0.0)
+        self.written.largest_difference = max(self.written.largest_difference, gap)
+        if gap > TOLERANCE:
+            self.written.not_reproduced += (new.cell,)
+            return new
+        return replace(new, values=old.values, score=old.score, dead=old.dead, made_by=old.made_by)
+
+    def _failure(self, planned: PlannedCell) -> None:
+        outcome = self.progress.outcomes[planned.score]
+        step = self.plan.steps[planned.score]
+        reason = outcome.reason
+        if outcome.state == "failed":
+            reason = f"{step.stage} {step.title}: {reason}"
+        self._write_failure(Failure(planned.score, planned.cell, step.stage, reason))
+        self.written.failures += 1
+
+    def _write_failure(self, failure: Failure) -> None:
+        folder = self.out / "results"
+        self.written.changed += write_failure(folder, failure)
+        self._expected |= {
+            failure_path(folder, failure.cell),
+            result_path(folder, failure.cell),
+        }
+
+    def _explanations(self, planned: PlannedCell, costs: dict[tuple[str, str, str], Cost]) -> None:
+        cell = planned.cell
+        place = (cell.model, cell.layer, cell.explainer)
+        if place in costs:
+            return
+        artifact = self.store.read("explain", planned.explain)
+        if artifact is None:
+            return
+        units = tuple(
+            UnitExplanation(
+                item["unit"],
+                tuple((concept, weight) for concept, weight in item["terms"]),
+                item["bias"],
+                item["reason"],
+            )
+            for item in artifact.record["explanations"]
+        )
+        layer = LayerExplanations(planned.explain, self.experiment.name, *place, units)
+        folder = self.out / "explanations"
+        path = explanations_path(folder, layer)
+        old = read_if_sound(path, EXPLANATIONS)
+        self._expected.add(path)
+        costs[place] = Cost(*place, artifact.seconds, self.device, _processor())
+        if old is None or old.key != layer.key:
+            self._renewed.add(place)
+        elif _nearly_equal(old, layer):
+            layer = old
+        self.written.changed += write_explanations(folder, layer)
+
+    def _costs(self, measured: Mapping[tuple[str, str, str], Cost]) -> None:
+        """Add what is new; a figure measured before for the same explain step stays."""
+        folder = self.out / "costs"
+        known: dict[tuple[str, str, str], Cost] = {}
+        if costs_path(folder, self.experiment.name).exists():
+            for costs in read_costs(folder):
+                if costs.experiment == self.experiment.name:
+                    known = {(c.model, c.layer, c.explainer): c for c in costs.cells}
+        new = [cost for at, cost in measured.items() if at not in known or at in self._renewed]
+        if new:
+            self.written.changed += add_costs(folder, self.experiment.name, new)
+
+    def _record(self, key: str) -> Mapping[str, Any]:
+        step = self.plan.steps[key]
+        artifact = self.store.read(step.stage, key)
+        if artifact is None:
+            raise FileNotFoundError(f"{step.stage} {step.title} vanished from the cache")
+        return artifact.record
+
+    def _provenance(self, planned: PlannedCell, images: Mapping[str, int]) -> Provenance:
+        rows: dict[str, Component] = {"dataset": self.experiment.dataset.component}
+        for kind, listed in (
+            ("model", self.experiment.models),
+            ("explainer", self.experiment.explainers),
+            ("simulator", self.experiment.simulators),
+            ("scorer", self.experiment.scorers),
+        ):
+            name = getattr(planned.cell, kind)
+            rows[kind] = next(row.component for row in listed if row.id == name)
+        return Provenance(
+            environment=Environment(
+                version("le-bench"), platform.python_version(), version("torch"), self.device
+            ),
+            seed=self.experiment.seed,
+            components={kind: self._made_with(component) for kind, component in rows.items()},
+            inputs={
+                "record": planned.record,
+                "explain": planned.explain,
+                "simulate": planned.simulate,
+            },
+            images=dict(images),
+            calibrations=self._constants(planned),
+        )
+
+    def _made_with(self, component: Component) -> MadeWith:
+        offer = self.plugins.offer(component.kind, component.name)
+        distribution = f"{offer.distribution} {offer.distribution_version}".strip()
+        if offer.origin.startswith("file "):
+            distribution = offer.origin
+        return MadeWith(component.name, component.version, distribution, describe(component))
+
+    def _constants(self, planned: PlannedCell) -> tuple[Constants, ...]:
+        names = {encoder: name for name, encoder in self.experiment.encoders.items()}
+        found: dict[str, Constants] = {}
+        for key in (planned.explain, planned.simulate):
+            for step in map(self.plan.steps.__getitem__, self.plan.steps[key].inputs):
+                if step.stage == "calibrate" and step.encoder is not None:
+                    record = self._record(step.key)
+                    name = names[step.encoder]
+                    found[name] = Constants(name, record["a"], record["b"], record["source"])
+        return tuple(found[name] for name in sorted(found))
+
+    def _remove_others(self) -> None:
+        for folder in ("results", "explanations"):
+            own = self.out / folder / file_name(self.experiment.name)
+            for path in sorted(own.rglob("*.json")):
+                if path not in self._expected:
+                    path.unlink()
+                    self.written.removed += 1
+
+
+def describe(component: Component) -> dict[str, Any]:
+    """A component's options as short JSON for provenance; files and concept sets by digest."""
+    options: dict[str, Any] = {}
+    for field in fields(component):
+        value = getattr(component, field.name)
+        if isinstance(value, Component):
+            value = {"name": value.name, "version": value.version, **describe(value)}
+        elif isinstance(value, ConceptSet):
+            short = digest(value.concepts)[:12] if value.concepts is not None else ""
+            value = f"{value.name} {short}".strip()
+        elif isinstance(value, Path):
+            value = f"{value.name} sha256 {path_digest(value)[:12]}"
+        options[field.name] = value
+    return options
+
+
+def _nearly_equal(old: LayerExplanations, new: LayerExplanations) -> bool:
+    """Whether two sets of explanations differ in nothing but the last digits of numbers."""
+    if len(old.units) != len(new.units):
+        return False
+    for a, b in zip(old.units, new.units, strict=True):
+        if (a.unit, a.reason, [c for c, _ in a.terms]) != (
+            b.unit,
+            b.reason,
+            [c for c, _ in b.terms],
+        ):
+            return False
+        weights = [(x, y) for (_, x), (_, y) in zip(a.terms, b.terms, strict=True)]
+        for x, y in [*weights, (a.bias, b.bias)]:
+            if abs(x - y) > TOLERANCE * max(1.0, abs(x)):
+                return False
+    return True
+
+
+def _processor() -> str:
+    """The processor's kind in a word or two, for the cost table."""
+    return platform.machine() or "unknown"

@@ -1,0 +1,263 @@
+"""How the value of each kind of step is computed from the values of its inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from le_bench.errors import BenchError
+from le_bench.formulas.calibration import fit_calibration
+from le_bench.networks.recording import record_activations
+from le_bench.planning.plan import Stage, Step
+from le_bench.running.store import Artifact
+from le_bench.running.workspace import StoredMemory, Workspace, unit_rows
+from le_bench.types import (
+    Activations,
+    Evidence,
+    Explanation,
+    Presence,
+    Score,
+    Simulation,
+    Split,
+    Term,
+)
+
+DEAD_BELOW = 0.01  # a unit is dead if no probe image activates it this much (paper, Table 14)
+JUDGED: tuple[Split, ...] = ("val", "test")
+
+
+def compute(workspace: Workspace, steps: Sequence[Step]) -> float:
+    """Compute steps of one group, keep their values and give the seconds this took.
+
+    What each value cost is kept beside it; the steps of a group share their time evenly.
+
+    The global random generators are seeded from each step, so a plugin that uses them gives
+    the same values in any order and any process.
+    """
+    seed_everything(step_seed(workspace.plan.experiment.seed, steps[0].key))
+    start = perf_counter()
+    if steps[0].stage == "record":
+        artifacts = _record(workspace, steps)
+        share = (perf_counter() - start) / len(steps)
+        seconds = [share] * len(steps)
+    else:
+        artifacts = [COMPUTATIONS[step.stage](workspace, step) for step in steps]
+        seconds = [perf_counter() - start + artifact.seconds for artifact in artifacts]
+    for step, artifact, spent in zip(steps, artifacts, seconds, strict=True):
+        final = Artifact(artifact.tensors, artifact.record, spent)
+        workspace.store.write(step.stage, step.key, final, f"{step.stage} {step.title}")
+    return perf_counter() - start
+
+
+def step_seed(seed: int, key: str) -> int:
+    """A seed in [0, 2^32) that depends on the run's seed and the step alone."""
+    name = f"{seed}:{key}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=4).digest(), "big")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators of Python, numpy and torch."""
+    random.seed(seed)
+    np.random.seed(seed)  # plugins may still use the old interface
+    torch.manual_seed(seed)
+
+
+def explanation_record(explanation: Explanation) -> dict[str, Any]:
+    """An explanation as JSON-able content."""
+    return {
+        "unit": explanation.unit,
+        "terms": [[term.concept, term.weight] for term in explanation.terms],
+        "bias": explanation.bias,
+        "reason": explanation.reason,
+    }
+
+
+def read_explanations(records: Sequence[Mapping[str, Any]]) -> list[Explanation]:
+    """The explanations of `explanation_record`."""
+    return [
+        Explanation(
+            record["unit"],
+            tuple(Term(concept, weight) for concept, weight in record["terms"]),
+            record["bias"],
+            record["reason"],
+        )
+        for record in records
+    ]
+
+
+def _record(workspace: Workspace, steps: Sequence[Step]) -> list[Artifact]:
+    row = steps[0].model
+    layers = [step.layer for step in steps if step.layer is not None]
+    if row is None:
+        raise TypeError("a record step has no model")
+    recorded = record_activations(
+        workspace.model(row), workspace.dataset.images, layers, workspace.batch_size
+    )
+    return [Artifact({"values": recorded[layer].values}) for layer in layers]
+
+
+def _embed_images(workspace: Workspace, step: Step) -> Artifact:
+    values = _encoder(step).encode_images(workspace.dataset.images, workspace.device)
+    return Artifact({"values": unit_rows(values)})
+
+
+def _embed_texts(workspace: Workspace, step: Step) -> Artifact:
+    own = workspace.own_texts()
+    texts = own if step.concepts is None else step.concepts.resolve(own)
+    values = _encoder(step).encode_texts(texts, workspace.device)
+    return Artifact({"values": unit_rows(values)}, {"texts": list(texts)})
+
+
+def _calibrate(workspace: Workspace, step: Step) -> Artifact:
+    """Constants of the encoder, fitted on train and val images if it does not come with them."""
+    encoder = _encoder(step)
+    constants = encoder.constants()
+    if constants is None:
+        dataset = workspace.dataset
+        truth = dataset.concept_presence or dataset.label_presence
+        if truth is None:
+            raise BenchError(
+                f"encoder '{encoder.name}' has no constants a and b, and probe dataset "
+                f"'{dataset.name}' has no labels to fit them on; give a and b in the experiment"
+            )
+        views = [workspace.view(step, split) for split in ("train", "val")]
+        seen = truth.take(torch.cat([view.rows for view in views]))
+        occurring = seen.values.amax(0) > 0
+        names = [c for c, there in zip(seen.concepts, occurring.tolist(), strict=True) if there]
+        seen = Presence(tuple(names), seen.values[:, occurring])
+        cosines = torch.cat([_cosines(workspace, step, view.rows, names) for view in views])
+        constants = fit_calibration(cosines, seen.values)
+    entropy = constants.cross_entropy
+    return Artifact(
+        {},
+        {
+            "a": constants.a,
+            "b": constants.b,
+            "source": constants.source,
+            "cross_entropy": None if isnan(entropy) else entropy,
+        },
+    )
+
+
+def _cosines(workspace: Workspace, step: Step, rows: Tensor, texts: Sequence[str]) -> Tensor:
+    images, own = (workspace.artifact(key) for key in step.inputs)
+    place = {text: row for row, text in enumerate(own.record["texts"])}
+    return images.tensors["values"][rows] @ own.tensors["values"][[place[t] for t in texts]].T
+
+
+def _explain(workspace: Workspace, step: Step) -> Artifact:
+    if step.explainer is None or step.layer is None:
+        raise TypeError("an explain step has no explainer or layer")
+    experiment = workspace.plan.experiment
+    activations = _activations(workspace, step.inputs[0])
+    train, val = (workspace.view(step, split) for split in ("train", "val"))
+    memory = StoredMemory(workspace, step)
+    evidence = Evidence(
+        layer=step.layer,
+        train=train,
+        val=val,
+        train_activations=activations[train.rows],
+        val_activations=activations[val.rows],
+        vocabulary=workspace.dataset.vocabulary,
+        memory=memory,
+        seed=step_seed(experiment.seed, step.inputs[0]),
+    )
+    explanations = list(step.explainer.component.explain(evidence))
+    _check_explanations(explanations, evidence.num_units, step.explainer.component.name)
+    records = [explanation_record(explanation) for explanation in explanations]
+    return Artifact({}, {"explanations": records}, memory.seconds)
+
+
+def _check_explanations(explanations: Sequence[Any], num_units: int, name: str) -> None:
+    if not all(isinstance(explanation, Explanation) for explanation in explanations):
+        raise BenchError(f"explainer '{name}' returned something other than Explanation objects")
+    units = [explanation.unit for explanation in explanations]
+    if units != list(range(num_units)):
+        raise BenchError(
+            f"explainer '{name}' returned {len(units)} explanations for {num_units} units; give "
+            "one for each unit, in order, and a reason where a unit cannot be explained"
+        )
+
+
+def _simulate(workspace: Workspace, step: Step) -> Artifact:
+    if step.simulator is None:
+        raise TypeError("a simulate step has no simulator")
+    simulator = step.simulator.component
+    explanations = read_explanations(workspace.artifact(step.inputs[0]).record["explanations"])
+    tensors: dict[str, Tensor] = {}
+    undefined: dict[str, dict[str, str]] = {}
+    for split in JUDGED:
+        view = workspace.view(step, split)
+        simulation = simulator.simulate(explanations, view)
+        expected = (len(view.rows), len(explanations))
+        if tuple(simulation.values.shape) != expected:
+            raise BenchError(
+                f"simulator '{simulator.name}' returned shape {tuple(simulation.values.shape)}, "
+                f"not (images, units) = {expected}"
+            )
+        tensors[split] = simulation.values
+        undefined[split] = {str(unit): reason for unit, reason in simulation.undefined.items()}
+    return Artifact(tensors, {"undefined": undefined})
+
+
+def _score(workspace: Workspace, step: Step) -> Artifact:
+    if step.scorer is None or step.layer is None or step.model is None:
+        raise TypeError("a score step has no scorer, layer or model")
+    scorer = step.scorer.component
+    simulated = workspace.artifact(step.inputs[0])
+    activations = _activations(workspace, step.inputs[1])
+    simulations: dict[Split, Simulation] = {}
+    judged: dict[Split, Activations] = {}
+    for split in JUDGED:
+        reasons = {int(u): r for u, r in simulated.record["undefined"][split].items()}
+        simulations[split] = Simulation(split, simulated.tensors[split], reasons)
+        rows = workspace.dataset.splits[split]
+        judged[split] = Activations(step.layer, activations[rows])
+    model = workspace.model(step.model) if scorer.needs_model else None
+    score: Score = scorer.score(simulations, judged, model)
+    if score.values.shape != (activations.shape[1],):
+        raise BenchError(
+            f"scorer '{scorer.name}' returned shape {tuple(score.values.shape)} for "
+            f"{activations.shape[1]} units"
+        )
+    dead = torch.nonzero(activations.amax(0) < DEAD_BELOW).flatten()
+    values = score.values.double()
+    return Artifact(
+        {},
+        {
+            "values": [None if isnan(value) else value for value in values.tolist()],
+            "undefined": {str(unit): reason for unit, reason in sorted(score.undefined.items())},
+            "dead": dead.tolist(),
+            "images": {split: len(rows) for split, rows in workspace.dataset.splits.items()},
+        },
+    )
+
+
+def _activations(workspace: Workspace, key: str) -> Tensor:
+    """(N, U) of all probe images, limited to the experiment's units."""
+    values = workspace.artifact(key).tensors["values"]
+    return values[:, : workspace.plan.experiment.units]
+
+
+def _encoder(step: Step) -> Any:
+    if step.encoder is None:
+        raise TypeError(f"a step of stage {step.stage} has no encoder")
+    return step.encoder
+
+
+COMPUTATIONS: Mapping[Stage, Callable[[Workspace, Step], Artifact]] = {
+    "embed-images": _embed_images,
+    "embed-texts": _embed_texts,
+    "calibrate": _calibrate,
+    "explain": _explain,
+    "simulate": _simulate,
+    "score": _score,
+}

@@ -1,0 +1,191 @@
+"""What a process needs to compute steps: the plan, the store, a device, and what it has loaded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from le_bench.components import Encoder
+from le_bench.errors import BenchError
+from le_bench.fingerprint import digest
+from le_bench.planning.experiment import ModelRow
+from le_bench.planning.plan import NUMERICS, Plan, Step
+from le_bench.running.store import Artifact, Store
+from le_bench.types import Calibration, ProbeDataset, ProbeView, Split, TargetModel
+
+KEPT_BYTES = 2**30  # artifacts kept in memory between steps
+
+
+class MissingInputError(Exception):
+    """A stored value that a step reads is gone or damaged; `key` says which step makes it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+@dataclass(eq=False)
+class Workspace:
+    """Loads each thing once. `batch_size` images go through a target model at a time."""
+
+    plan: Plan
+    store: Store
+    device: torch.device
+    batch_size: int = 256
+    _kept: OrderedDict[str, Artifact] = field(default_factory=OrderedDict)
+    _model: tuple[str, TargetModel] | None = None
+    _texts: dict[Encoder, dict[str, Tensor]] = field(default_factory=dict)
+
+    @cached_property
+    def dataset(self) -> ProbeDataset:
+        """The probe dataset, loaded at first use."""
+        return self.plan.experiment.dataset.component.load()
+
+    def model(self, row: ModelRow) -> TargetModel:
+        """The target model of a row; the latest one stays loaded."""
+        if self._model is None or self._model[0] != row.id:
+            self._model = None  # let the previous one go before the next one comes
+            self._model = (row.id, row.component.load(self.device))
+        return self._model[1]
+
+    def artifact(self, key: str) -> Artifact:
+        """What an earlier step gave, fully checked. Raises MissingInputError if it is not whole."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        step = self.plan.steps[key]
+        artifact = self.store.read(step.stage, key)
+        if artifact is None:
+            raise MissingInputError(key)
+        self._kept[key] = artifact
+        while sum(map(_num_bytes, self._kept.values())) > KEPT_BYTES and len(self._kept) > 1:
+            self._kept.popitem(last=False)
+        return artifact
+
+    def known_texts(self, encoder: Encoder) -> dict[str, Tensor]:
+        """Embedded texts of an encoder, to be added to: free texts are encoded once a process."""
+        return self._texts.setdefault(encoder, {})
+
+    def view(self, step: Step, split: Split) -> ProbeView:
+        """The images of one split, with the embeddings that `step` depends on."""
+        dataset = self.dataset
+        rows = dataset.splits[split]
+        labels, by_label, annotated = (
+            dataset.labels,
+            dataset.label_presence,
+            dataset.concept_presence,
+        )
+        return ProbeView(
+            split=split,
+            rows=rows,
+            encodings=StoredEncodings(self, step),
+            labels=None if labels is None else labels[rows],
+            label_presence=None if by_label is None else by_label.take(rows),
+            concept_presence=None if annotated is None else annotated.take(rows),
+        )
+
+    def own_texts(self) -> tuple[str, ...]:
+        """Every text that the dataset itself may make a concept of, without repetition."""
+        dataset = self.dataset
+        texts = list(dataset.vocabulary)
+        for presence in (dataset.label_presence, dataset.concept_presence):
+            texts += presence.concepts if presence else ()
+        return tuple(dict.fromkeys(texts))
+
+
+class StoredEncodings:
+    """The embeddings that a step's inputs hold; texts beyond them are encoded on the spot."""
+
+    def __init__(self, workspace: Workspace, step: Step) -> None:
+        self._workspace = workspace
+        self._inputs = [workspace.plan.steps[key] for key in step.inputs]
+
+    def images(self, encoder: Encoder) -> Tensor:
+        """(N, D), rows of length 1."""
+        return self._workspace.artifact(self._of(encoder, "embed-images")[0].key).tensors["values"]
+
+    def texts(self, encoder: Encoder, texts: Sequence[str]) -> Tensor:
+        """(C, D), rows of length 1."""
+        known = self._workspace.known_texts(encoder)
+        for step in self._of(encoder, "embed-texts"):
+            artifact = self._workspace.artifact(step.key)
+            known |= zip(artifact.record["texts"], artifact.tensors["values"], strict=True)
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        if missing:
+            values = unit_rows(encoder.encode_texts(missing, self._workspace.device))
+            known |= zip(missing, values, strict=True)
+        return torch.stack([known[text] for text in texts])
+
+    def calibration(self, encoder: Encoder) -> Calibration:
+        """The constants given with the encoder or fitted on this dataset."""
+        record = self._workspace.artifact(self._of(encoder, "calibrate")[0].key).record
+        return Calibration(
+            record["a"],
+            record["b"],
+            record["source"],
+            float("nan") if record["cross_entropy"] is None else record["cross_entropy"],
+        )
+
+    def _of(self, encoder: Encoder, stage: str) -> list[Step]:
+        steps = [s for s in self._inputs if s.stage == stage and s.encoder == encoder]
+        if not steps:
+            raise BenchError(
+                f"encoder '{encoder.name}' was not prepared for this component; declare it as a "
+                "field of type Encoder so that the core embeds images and texts beforehand"
+            )
+        return steps
+
+
+class StoredMemory:
+    """Shares intermediate tensors between the explainers of one layer, through the store.
+
+    `seconds` is what the tensors taken from here cost when they were computed, so that an
+    explainer that finds them ready is charged for them all the same.
+    """
+
+    def __init__(self, workspace: Workspace, step: Step) -> None:
+        self._workspace = workspace
+        self._step = step
+        self.seconds = 0.0
+
+    def remember(
+        self, name: str, parts: Mapping[str, Any], compute: Callable[[], dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """See `types.Memory`. The caller's version and all inputs of the step are in the key."""
+        explainer = self._step.explainer
+        experiment = self._workspace.plan.experiment
+        content = {
+            "numerics": NUMERICS,
+            "name": name,
+            "parts": dict(parts),
+            "inputs": list(self._step.inputs),
+            "units": experiment.units,
+            "version": explainer.component.version if explainer else 0,
+        }
+        key = digest(content)
+        found = self._workspace.store.read("shared", key)
+        if found is not None:
+            self.seconds += found.seconds
+            return dict(found.tensors)
+        start = perf_counter()
+        tensors = compute()
+        artifact = Artifact(tensors, {}, perf_counter() - start)
+        self._workspace.store.write("shared", key, artifact, f"{name} for {self._step.title}")
+        return tensors
+
+
+def unit_rows(values: Tensor) -> Tensor:
+    """Rows (N, D) scaled to Euclidean length 1 in float32; a row of zeros stays."""
+    return functional.normalize(values.float(), dim=1)
+
+
+def _num_bytes(artifact: Artifact) -> int:
+    return sum(tensor.nbytes for tensor in artifact.tensors.values())

@@ -1,0 +1,113 @@
+"""Explainers, and calibration for them, never see test images: changing these changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from le_bench.boards.companions import read_explanations
+from le_bench.boards.results import read_results
+from le_bench.components import Encoder
+from le_bench.planning.plan import encoders_of
+from le_bench.plugins import Plugins
+from le_bench.running.workspace import Workspace
+from le_bench.types import Presence, ProbeDataset
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+
+class Repainted:
+    """Images of which some rows are replaced by noise."""
+
+    def __init__(self, dataset: ProbeDataset) -> None:
+        self.images = dataset.images
+        self.rows = set(dataset.splits["test"].tolist())
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, rows: list[int]) -> list[np.ndarray]:
+        pictures = self.images.read(rows)
+        noise = np.random.default_rng(7)
+        return [
+            noise.integers(0, 255, picture.shape, dtype=np.uint8) if row in self.rows else picture
+            for row, picture in zip(rows, pictures, strict=True)
+        ]
+
+
+def with_other_test_images(dataset: ProbeDataset) -> ProbeDataset:
+    """The dataset with noise for test images and everything known about them reversed."""
+    rows = dataset.splits["test"]
+
+    def reversed_rows(presence: Presence | None) -> Presence | None:
+        if presence is None:
+            return None
+        values = presence.values.clone()
+        values[rows] = 1 - values[rows]
+        return Presence(presence.concepts, values)
+
+    labels = dataset.labels
+    if labels is not None:
+        labels = labels.clone()
+        labels[rows] = (labels[rows] + 1) % len(dataset.classes)
+    return replace(
+        dataset,
+        images=Repainted(dataset),
+        labels=labels,
+        label_presence=reversed_rows(dataset.label_presence),
+        concept_presence=reversed_rows(dataset.concept_presence),
+    )
+
+
+def test_no_explainer_sees_test_images(
+    bench: Bench, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With other test images every installed explainer explains the same, and scores differ."""
+    rows = []
+    for offer in plugins.offers("explainer"):
+        hints = {field.name: field for field in fields(offer.component)}
+        encoder = '\nencoder = "eye"' if "encoder" in hints else ""
+        source = '\nsource = "encoder"' if "source" in hints else ""
+        name = offer.component.name
+        rows.append(f'[[explainers]]\nuse = "{name}"{encoder}{source}\n')
+    bench.edit(
+        lambda text: (
+            text.split("[[explainers]]")[0].replace(
+                'use = "toy"\n\n[enc', 'use = "toy"\nannotated = true\nnum_images = 300\n\n[enc'
+            )
+            + "\n".join(rows)
+            + '\n[[simulators]]\nuse = "labels"\n\n[[scorers]]\nuse = "correlation"\n'
+        )
+    )
+    assert bench.run("--out", "plain", "--cache", "cache-plain") == 0
+    loaded = Workspace.dataset
+
+    def changed(self: Workspace) -> ProbeDataset:
+        return with_other_test_images(loaded.func(self))
+
+    monkeypatch.setattr(Workspace, "dataset", property(changed))
+    assert bench.run("--out", "changed", "--cache", "cache-changed") == 0
+
+    plain = read_explanations(bench.folder / "plain" / "explanations")
+    changed_ones = read_explanations(bench.folder / "changed" / "explanations")
+    assert len(plain) == 2 * len(rows)
+    assert plain == changed_ones
+    before = read_results(bench.folder / "plain" / "results")
+    after = read_results(bench.folder / "changed" / "results")
+    assert before != after
+
+
+def test_encoders_are_found_inside_components(plugins: Plugins) -> None:
+    """The plan finds the encoder of every component that declares one."""
+    encoder = plugins.offer("encoder", "toy").component()
+
+    found = list(encoders_of(plugins.offer("explainer", "toy-word").component(encoder=encoder)))
+
+    assert found == [encoder]
+    assert isinstance(found[0], Encoder)
+    assert torch.is_tensor(encoder.encode_texts(["red"], torch.device("cpu")))

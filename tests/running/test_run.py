@@ -1,0 +1,365 @@
+"""Running: resuming, stale values, failures that stay where they belong, and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from le_bench.boards.results import read_failures, read_results
+from le_bench.cli import call
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+
+def values(bench: Bench) -> dict[str, tuple[float | None, ...]]:
+    """Unit scores by explainer and layer."""
+    results = read_results(bench.folder / "leaderboards" / "results")
+    return {f"{r.cell.explainer} {r.cell.layer}": r.values for r in results}
+
+
+def test_a_run_scores_every_cell_and_writes_the_board(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each cell gets a result, the board names every explainer, stdout says what was done."""
+    code = bench.run()
+
+    out = capsys.readouterr().out
+    board = (bench.folder / "leaderboards" / "toy.md").read_text()
+    assert code == 0
+    assert len(values(bench)) == 4
+    assert out.startswith("18 steps computed, 0 found in the cache; 4 cells scored, ")
+    assert "toy-word" in board
+    assert "toy-label" in board
+
+
+def test_a_second_run_computes_nothing_and_changes_no_file(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All steps come from the cache; no file is touched, not even its time of change."""
+    bench.run()
+    capsys.readouterr()
+    root = bench.folder / "leaderboards"
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+    code = bench.run()
+
+    after = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+    assert code == 0
+    assert before == after
+    assert capsys.readouterr().out.startswith("0 steps computed, 8 found in the cache; ")
+
+
+STALE: dict[str, Callable[[str], str]] = {
+    "data set": lambda text: text.replace("[dataset]\n", "[dataset]\nseed = 5\n"),
+    "model": lambda text: text.replace('id = "net"', 'id = "net"\nseed = 5'),
+    "option": lambda text: text.replace('use = "toy-label"', 'use = "toy-label"\nshift = 1'),
+}
+
+
+@pytest.mark.parametrize("change", STALE)
+def test_a_changed_input_never_meets_a_stale_value(bench: Bench, change: str) -> None:
+    """After a change the scores are those of a run that never had a cache."""
+    bench.run()
+    before = values(bench)
+    bench.edit(STALE[change])
+
+    bench.run()
+    cached = bench.files("leaderboards/results")
+    bench.run("--cache", str(bench.folder / "fresh"), "--out", str(bench.folder / "fresh-out"))
+
+    assert values(bench) != before
+    assert cached == bench.files("fresh-out/results")
+
+
+def test_a_changed_checkpoint_never_meets_a_stale_value(bench: Bench) -> None:
+    """New weights under an old file name give new scores."""
+    bench.edit(lambda text: text.replace('id = "net"', 'id = "net"\ncheckpoint = "w.txt"'))
+    (bench.folder / "w.txt").write_text("0.0")
+    bench.run()
+    before = values(bench)
+
+    (bench.folder / "w.txt").write_text("0.3")
+    bench.run()
+
+    assert values(bench) != before
+
+
+def test_a_raised_version_never_meets_a_stale_value(bench: Bench, tmp_path: Path) -> None:
+    """A component whose version is raised is computed again, and what depends on it."""
+    file = tmp_path / "mine.py"
+    code = bench.plugin.read_text()
+    file.write_text(code)
+    bench.plugin = file
+    bench.run()
+    steps = len(list((bench.folder / "cache" / "explain").rglob("*.json")))
+
+    file.write_text(
+        code.replace('name: ClassVar[str] = "toy-label"', 'name = "toy-label"\n    version = 2')
+    )
+    bench.run()
+
+    assert len(list((bench.folder / "cache" / "explain").rglob("*.json"))) == 2 * steps
+
+
+@pytest.mark.parametrize(
+    ("fault", "workers", "reason"),
+    [
+        ("raise", "0", "RuntimeError: this explainer cannot cope (mine.py:"),
+        ("mistake", "0", "give this explainer a better option"),
+        ("short", "0", "explainer 'toy-label' returned 5 explanations for 6 units"),
+        ("raise", "2", "RuntimeError: this explainer cannot cope (mine.py:"),
+        ("die", "2", "its worker process died (exit code -9; out of memory or killed?)"),
+    ],
+)
+def test_a_failing_step_takes_down_its_own_cells_only(
+    bench: Bench, fault: str, reason: str, workers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The other explainer is scored, the gap is on the board, and the exit code is 5."""
+    mine = bench.folder / "mine.py"
+    mine.write_text(bench.plugin.read_text())
+    bench.plugin = mine
+    bench.run()
+    untouched = values(bench)["toy-word first"]
+    bench.edit(
+        lambda text: text.replace('use = "toy-label"', f'use = "toy-label"\nfault = "{fault}"')
+    )
+
+    code = bench.run("--workers", workers)
+
+    errors = capsys.readouterr().err
+    failures = read_failures(bench.folder / "leaderboards" / "results")
+    board = (bench.folder / "leaderboards" / "toy.md").read_text()
+    assert code == 5
+    assert sorted(values(bench)) == ["toy-word first", "toy-word second:max"]
+    assert values(bench)["toy-word first"] == untouched
+    assert all(reason in failure.reason for failure in failures)
+    assert len(failures) == 2
+    assert reason.split(" (", maxsplit=1)[0] in board.replace("\\", "")
+    assert "to go on: le-bench" in errors
+
+
+def test_a_mended_cell_replaces_its_failure(bench: Bench) -> None:
+    """Once the cell succeeds, its failure is gone from the results and the board."""
+    bench.run("--set", "explainers.toy-label.fault=raise")
+    code = bench.run()
+
+    assert code == 0
+    assert read_failures(bench.folder / "leaderboards" / "results") == []
+    assert len(values(bench)) == 4
+
+
+def test_workers_give_the_same_bytes(bench: Bench) -> None:
+    """Two worker processes write the same results as one process."""
+    bench.run("--out", "one", "--cache", "cache-one")
+    bench.run("--out", "two", "--cache", "cache-two", "--workers", "2")
+
+    assert bench.files("one/results") == bench.files("two/results")
+    assert bench.files("one/explanations") == bench.files("two/explanations")
+
+
+def start(bench: Bench, out: str, cache: str) -> subprocess.Popen[bytes]:
+    """A run in a process of its own."""
+    arguments = ["run", "toy.toml", "--plugin", str(bench.plugin), "--out", out, "--cache", cache]
+    code = f"import sys; from le_bench.cli import call; sys.exit(call({arguments!r}))"
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=bench.folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def wait_for_steps(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        if sum(1 for _ in folder.glob("*/??/*.json")) >= count:
+            return
+        time.sleep(0.002)
+
+
+def test_killing_and_resuming_gives_the_same_bytes(bench: Bench) -> None:
+    """Killed after several numbers of finished steps, the run goes on without repeating one."""
+    bench.run("--out", "whole", "--cache", "cache-whole")
+
+    for count in (2, 11):
+        cache = bench.folder / f"cache-{count}"
+        process = start(bench, f"out-{count}", cache.name)
+        wait_for_steps(cache, count, process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        finished = {path: path.stat().st_mtime_ns for path in cache.glob("*/??/*.json")}
+        bench.run("--out", f"out-{count}", "--cache", cache.name)
+
+        assert len(finished) >= count
+        assert all(path.stat().st_mtime_ns == at for path, at in finished.items())
+        for part in ("results", "explanations"):
+            assert bench.files(f"out-{count}/{part}") == bench.files(f"whole/{part}")
+
+
+def test_an_interrupt_leaves_with_130(bench: Bench) -> None:
+    """SIGTERM ends a run with exit code 130 and a sentence that says how to go on."""
+    process = start(bench, "out", "cache-term")
+    wait_for_steps(bench.folder / "cache-term", 1, process)
+
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=20)
+
+    if process.returncode == 0:
+        pytest.skip("the run had ended before the signal came")
+    assert process.returncode == 130
+    assert b"run the same command again to go on" in output
+
+
+def test_a_damaged_cache_entry_is_made_again(bench: Bench) -> None:
+    """Truncated activations are found when read, recomputed in the same run, and never served."""
+    bench.run()
+    expected = bench.files("leaderboards/results")
+    cache = bench.folder / "cache"
+    for path in (cache / "record").rglob("*.safetensors"):
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    for stage in ("explain", "simulate", "score"):
+        for path in (cache / stage).rglob("*.json"):
+            path.unlink()
+
+    code = bench.run("--out", "again")
+
+    assert code == 0
+    assert bench.files("again/results") == expected
+
+
+def test_limited_units_never_enter_a_committed_board(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--limit-units writes beside the boards, marked partial, and a check refuses such results."""
+    code = bench.run("--limit-units", "2")
+
+    assert code == 0
+    assert not (bench.folder / "leaderboards").exists()
+    results = read_results(bench.folder / "leaderboards-partial" / "results")
+    assert all(result.partial and result.score.num_units == 2 for result in results)
+    assert call(["leaderboard", "--check", "--out", "leaderboards-partial"]) == 2
+    assert "partial" in capsys.readouterr().err
+
+
+def test_rows_that_left_the_experiment_leave_the_board(bench: Bench) -> None:
+    """A whole run removes results of cells that are no longer asked for; a selection does not."""
+    bench.run()
+    bench.run("--explainer", "toy-word")
+    selected = len(values(bench))
+    bench.edit(lambda text: text.replace('[[explainers]]\nuse = "toy-label"\n', ""))
+
+    bench.run()
+
+    assert selected == 4
+    assert sorted(values(bench)) == ["toy-word first", "toy-word second:max"]
+
+
+def test_a_result_that_is_reproduced_stays_as_it_is(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Last-digit noise under the same key changes no file; a real difference is said loudly."""
+    bench.run()
+    path = next((bench.folder / "leaderboards" / "results").rglob("labels.correlation.json"))
+    original = path.read_bytes()
+    document = json.loads(original)
+    first = next(i for i, value in enumerate(document["values"]) if value is not None)
+
+    document["values"][first] += 0.000001
+    path.write_text(json.dumps(document))
+    bench.run()
+    noise = json.loads(path.read_bytes())["values"][first]
+    document["values"][first] += 0.1
+    defined = [value for value in document["values"] if value is not None]
+    document["score"]["mean"] = round(sum(defined) / len(defined), 6)
+    path.write_text(json.dumps(document))
+    capsys.readouterr()
+    bench.run()
+
+    assert noise == document["values"][first] - 0.1
+    assert path.read_bytes() == original
+    assert "1 recorded results were not reproduced and have been replaced" in (
+        capsys.readouterr().err
+    )
+
+
+MISTAKES = {
+    "unknown explainer": (
+        lambda text: text.replace('"toy-label"', '"toy-lable"'),
+        "toy.toml: 1 fault, nothing was run:\n  - explainers 1 (toy-lable): unknown explainer "
+        "'toy-lable'; did you mean 'toy-label'",
+    ),
+    "unknown key": (
+        lambda text: "sede = 1\n" + text,
+        "toy.toml: 1 fault, nothing was run:\n  - top level: unknown key 'sede'; did you mean "
+        "'seed'",
+    ),
+    "wrong type": (
+        lambda text: text.replace("seed = 1", 'seed = "one"'),
+        "toy.toml: 1 fault, nothing was run:\n  - seed: must be a whole number, not 'one'\n",
+    ),
+    "missing file": (
+        lambda text: text.replace('id = "net"', 'id = "net"\ncheckpoint = "gone.txt"'),
+        "toy.toml: 1 fault, nothing was run:\n  - models 1 (net), checkpoint: gone.txt does not "
+        "exist; paths are relative to the experiment file\n",
+    ),
+    "missing layer": (
+        lambda text: text.replace('"first"', '"frist"'),
+        "layer 'frist'",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_message_and_writes_nothing(
+    bench: Bench, mistake: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, one message that says what, where and what to do, no result and no board."""
+    change, message = MISTAKES[mistake]
+    bench.edit(change)
+
+    code = bench.run()
+
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    assert message in captured.err
+    assert not (bench.folder / "leaderboards").exists()
+
+
+def test_usage_mistakes_leave_with_2(bench: Bench) -> None:
+    """An unknown option or device is the user's mistake."""
+    assert bench.run("--no-such-option") == 2
+    assert bench.run("--device", "cuda:99") == 2
+    assert call(["run", "no-such-experiment"]) == 2
+
+
+def test_the_board_check_finds_an_edited_board(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`leaderboard --check` agrees after a run and leaves with 4 and a diff after an edit."""
+    bench.run()
+    agreed = call(["leaderboard", "--check"])
+    board = bench.folder / "leaderboards" / "toy.md"
+    board.write_text(board.read_text().replace("toy-word", "my-word"))
+    capsys.readouterr()
+
+    differing = call(["leaderboard", "--check"])
+    shown = capsys.readouterr().out
+    call(["leaderboard"])
+
+    assert (agreed, differing) == (0, 4)
+    assert "+" in shown
+    assert "my-word" in shown
+    assert call(["leaderboard", "--check"]) == 0
