@@ -87,7 +87,7 @@ class Opened:
 
 def open_experiment(choices: Choices) -> Opened:
     """Read, change and check an experiment. Raises a BenchError; writes nothing."""
-    from le_bench.planning.experiment import build_experiment, read_table
+    from le_bench.planning.reading import build_experiment, read_table
     from le_bench.planning.settings import (
         apply_settings,
         select_layers,

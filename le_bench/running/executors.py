@@ -19,8 +19,8 @@ from typing import Any, Protocol
 import torch
 
 from le_bench.errors import BenchError
-from le_bench.planning.experiment import build_experiment
 from le_bench.planning.plan import Step, make_plan
+from le_bench.planning.reading import build_experiment
 from le_bench.plugins import Plugins
 from le_bench.running.stages import compute
 from le_bench.running.store import Store

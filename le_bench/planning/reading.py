@@ -1,0 +1,272 @@
+"""Experiments: one TOML file, read whole or refused whole with every fault listed."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from le_bench.components import (
+    DatasetSource,
+    Encoder,
+)
+from le_bench.errors import ExperimentError, PluginError, unknown_name
+from le_bench.planning.experiment import Experiment, ModelRow, Row
+from le_bench.planning.options import Faults, Surroundings, make_component
+from le_bench.plugins import Plugins
+from le_bench.types import ConceptSet, Layer, Pooling
+
+ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
+KEYS = (
+    "name",
+    "title",
+    "description",
+    "seed",
+    "units",
+    "allow_same_encoder",
+    "dataset",
+    "encoders",
+    "concepts",
+    "models",
+    "explainers",
+    "simulators",
+    "scorers",
+    "published",
+)
+CELL_KEYS = ("model", "layer", "explainer", "simulator", "scorer")
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The raw TOML content of an experiment file. Raises ExperimentError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ExperimentError(f"{path}: no such experiment file; check the path") from None
+    except OSError as error:
+        raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ExperimentError(f"{path}: is not UTF-8 text ({error.reason})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ExperimentError(f"{path}: is not valid TOML: {error}") from error
+
+
+def build_experiment(table: Mapping[str, Any], source: Path, plugins: Plugins) -> Experiment:
+    """The experiment of a table read from `source`.
+
+    Raises ExperimentError with all faults at once; nothing is loaded or written.
+    """
+    reader = _Reader(table, source, plugins)
+    experiment = reader.read()
+    if reader.faults.messages:
+        count = len(reader.faults.messages)
+        listed = "\n".join(f"  - {message}" for message in reader.faults.messages)
+        noun = "fault" if count == 1 else "faults"
+        raise ExperimentError(f"{source}: {count} {noun}, nothing was run:\n{listed}")
+    return cast(Experiment, experiment)
+
+
+def dotted(path: str) -> str:
+    """A module path with the spelling `mlp[1]` turned into `mlp.1`.
+
+    >>> dotted("encoder.layers[11].mlp[1]")
+    'encoder.layers.11.mlp.1'
+    """
+    return re.sub(r"\[(\d+)\]", r".\1", path)
+
+
+class _Reader:
+    """Reads one table; every method notes faults and goes on."""
+
+    def __init__(self, table: Mapping[str, Any], source: Path, plugins: Plugins) -> None:
+        self.table = table
+        self.source = source
+        self.plugins = plugins
+        self.faults = Faults()
+        self.surroundings = Surroundings(source.parent, {}, {})
+
+    def read(self) -> Experiment | None:
+        for key in self.table:
+            if key not in KEYS:
+                self.faults.add("top level", unknown_name("key", key, KEYS))
+        self.surroundings = Surroundings(self.source.parent, self._encoders(), self._concept_sets())
+        name = self._plain("name", str, None)
+        if isinstance(name, str) and not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+            self.faults.add(
+                "name", f"use lower-case letters, digits, '.', '_' and '-', not {name!r}"
+            )
+        values = {
+            "name": name,
+            "title": self._plain("title", str, name),
+            "description": self._plain("description", str, ""),
+            "seed": self._plain("seed", int, 0),
+            "units": self._plain("units", int, 0) or None,
+            "allow_same_encoder": self._plain("allow_same_encoder", bool, False),
+            "dataset": self._dataset(),
+            "encoders": self.surroundings.encoders,
+            "models": tuple(self._rows("models", self._model_row)),
+            "explainers": tuple(self._rows("explainers", self._row("explainer"))),
+            "simulators": tuple(self._rows("simulators", self._row("simulator"))),
+            "scorers": tuple(self._rows("scorers", self._row("scorer"))),
+        }
+        if isinstance(values["units"], int) and values["units"] < 1:
+            self.faults.add("units", f"must be at least 1, not {values['units']}")
+        values["published"] = self._published(values)
+        if self.faults.messages:
+            return None
+        return Experiment(**cast(Any, values))
+
+    def _plain(self, key: str, kind: type, default: Any) -> Any:
+        value = self.table.get(key, default)
+        if value is None:
+            self.faults.add("top level", f"key '{key}' is missing")
+        elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            words = {str: "text", int: "a whole number", bool: "true or false"}
+            self.faults.add(key, f"must be {words[kind]}, not {value!r}")
+        return value
+
+    def _component(self, kind: str, table: Any, where: str, drop: Sequence[str]) -> Any:
+        if not isinstance(table, Mapping):
+            self.faults.add(where, f"must be a table with the key 'use', not {table!r}")
+            return None
+        use = table.get("use")
+        if not isinstance(use, str):
+            known = ", ".join(o.component.name for o in self.plugins.offers(kind))
+            self.faults.add(where, f"key 'use' must name the {kind}; there are: {known}")
+            return None
+        try:
+            component = self.plugins.offer(kind, use).component
+        except PluginError as error:
+            self.faults.add(where, str(error))
+            return None
+        options = {key: value for key, value in table.items() if key not in ("use", *drop)}
+        return make_component(component, options, where, self.surroundings, self.faults)
+
+    def _dataset(self) -> Row[DatasetSource] | None:
+        if "dataset" not in self.table:
+            self.faults.add("top level", "table [dataset] is missing")
+            return None
+        table = self.table["dataset"]
+        component = self._component("dataset", table, "dataset", ("id",))
+        return component and Row(self._id(table, "dataset"), component)
+
+    def _encoders(self) -> dict[str, Encoder]:
+        encoders: dict[str, Encoder] = {}
+        for name, table in self._tables("encoders").items():
+            encoder = self._component("encoder", table, f"encoders.{name}", ())
+            if encoder is not None:
+                encoders[name] = encoder
+        return encoders
+
+    def _concept_sets(self) -> dict[str, ConceptSet]:
+        sets = {"dataset": ConceptSet("dataset")}
+        for name, table in self._tables("concepts").items():
+            where = f"concepts.{name}"
+            if not isinstance(table, Mapping) or set(table) not in ({"file"}, {"words"}):
+                self.faults.add(where, "give either file = 'PATH' or words = ['...', ...]")
+                continue
+            if "words" in table:
+                lines = table["words"]
+                if not isinstance(lines, list) or not all(isinstance(w, str) for w in lines):
+                    self.faults.add(where, f"words must be a list of texts, not {lines!r}")
+                    continue
+            else:
+                try:
+                    path = self.source.parent / str(table["file"])
+                    lines = path.read_text(encoding="utf-8-sig").splitlines()
+                except (OSError, UnicodeDecodeError) as error:
+                    self.faults.add(where, f"{table['file']} cannot be read: {error}")
+                    continue
+            texts = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+            if not texts:
+                self.faults.add(where, "holds no concept")
+            sets[name] = ConceptSet(name, texts)
+        return sets
+
+    def _tables(self, key: str) -> Mapping[str, Any]:
+        tables = self.table.get(key, {})
+        if isinstance(tables, Mapping):
+            return tables
+        self.faults.add(key, f"must be tables such as [{key}.NAME], not {tables!r}")
+        return {}
+
+    def _rows(self, key: str, read: Callable[[Any, str], Any]) -> list[Any]:
+        tables = self.table.get(key)
+        if not isinstance(tables, list) or not tables:
+            self.faults.add("top level", f"needs at least one [[{key}]] table")
+            return []
+        rows = []
+        seen: set[str] = set()
+        for number, table in enumerate(tables, start=1):
+            label = table.get("id", table.get("use", "?")) if isinstance(table, Mapping) else "?"
+            where = f"{key} {number} ({label})"
+            row = read(table, where)
+            if row is not None:
+                if row.id in seen:
+                    self.faults.add(where, f"the id '{row.id}' is used twice; give another id")
+                seen.add(row.id)
+                rows.append(row)
+        return rows
+
+    def _row(self, kind: str) -> Callable[[Any, str], Row[Any] | None]:
+        def read(table: Any, where: str) -> Row[Any] | None:
+            component = self._component(kind, table, where, ("id",))
+            return component and Row(self._id(table, where), component)
+
+        return read
+
+    def _model_row(self, table: Any, where: str) -> ModelRow | None:
+        component = self._component("model", table, where, ("id", "layers"))
+        layers = self._layers(table.get("layers") if isinstance(table, Mapping) else None, where)
+        return component and ModelRow(self._id(table, where), component, layers)
+
+    def _layers(self, given: Any, where: str) -> tuple[Layer, ...]:
+        layers: list[Layer] = []
+        if not isinstance(given, list) or not given:
+            self.faults.add(where, "layers must be a list of module paths such as ['layer4']")
+            return ()
+        for item in given:
+            path: Any = item
+            pooling: Any = "avg"
+            if isinstance(item, Mapping) and set(item) == {"path", "pooling"}:
+                path, pooling = item["path"], item["pooling"]
+            if not isinstance(path, str) or not path:
+                self.faults.add(
+                    where, f"a layer is a path or {{path = ..., pooling = ...}}, not {item!r}"
+                )
+            elif pooling not in get_args(Pooling):
+                self.faults.add(where, unknown_name("pooling", str(pooling), get_args(Pooling)))
+            elif Layer(dotted(path), pooling) in layers:
+                self.faults.add(where, f"layer '{path}' is listed twice")
+            else:
+                layers.append(Layer(dotted(path), pooling))
+        return tuple(layers)
+
+    def _id(self, table: Mapping[str, Any], where: str) -> str:
+        name = table.get("id", table.get("use"))
+        if not isinstance(name, str) or not ROW_NAME.fullmatch(name):
+            self.faults.add(where, f"id must be 1 to 80 characters without / \\ |, not {name!r}")
+            return ""
+        return name
+
+    def _published(self, values: Mapping[str, Any]) -> dict[tuple[str, ...], float]:
+        known = {
+            "model": [row.id for row in values["models"]],
+            "layer": [str(layer) for row in values["models"] for layer in row.layers],
+            **{k: [row.id for row in values[f"{k}s"]] for k in CELL_KEYS[2:]},
+        }
+        published: dict[tuple[str, ...], float] = {}
+        for number, table in enumerate(self.table.get("published", []), start=1):
+            where = f"published {number}"
+            if not isinstance(table, Mapping) or set(table) != {*CELL_KEYS, "value"}:
+                self.faults.add(where, f"needs exactly the keys {', '.join(CELL_KEYS)}, value")
+                continue
+            for key in CELL_KEYS:
+                if table[key] not in known[key]:
+                    self.faults.add(where, unknown_name(key, str(table[key]), known[key]))
+            if not isinstance(table["value"], int | float) or isinstance(table["value"], bool):
+                self.faults.add(where, f"value must be a number, not {table['value']!r}")
+                continue
+            published[tuple(str(table[key]) for key in CELL_KEYS)] = float(table["value"])
+        return published
