@@ -37,6 +37,14 @@ def command(
         raise BenchError(unknown_name("model", model, list(rows)))
     target = rows[model].component.load(choose_device(device))
     images = opened.experiment.dataset.component.load().images
-    listed = list_layers(target, images)
-    table = [(entry.path, entry.type, entry.shape, entry.units) for entry in listed]
-    typer.echo(tabulate(table, headers=("path", "type", "output", "units")))
+    table = [
+        (
+            layer.path,
+            layer.type,
+            "x".join(map(str, layer.shape or ())),
+            layer.units,
+            " ".join(layer.poolings) or layer.remark,
+        )
+        for layer in list_layers(target, images)
+    ]
+    typer.echo(tabulate(table, headers=("path", "type", "output", "units", "pooling")))

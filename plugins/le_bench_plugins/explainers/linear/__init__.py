@@ -5,4 +5,7 @@ The road of an explanation: `presence` (how much each concept is in each image),
 `elastic_net` (the ranking problem and its solvers), `greedy` or `least_squares` (which of the
 best-ranked concepts stay, and their weights), `explaining` (the steps in order), `explainers`
 (the plugins).
+
+The explainers share moments and rankings through the layer's memory. A change of numbers up to the
+ranking therefore raises the `version` of all of them.
 """

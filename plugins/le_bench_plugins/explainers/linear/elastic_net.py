@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ from le_bench.types import require
 from le_bench_plugins.explainers.linear.moments import Moments
 
 TIE = 1e-9  # weights and correlations closer than this are equal when concepts are ordered
+TIE_OF_FLOAT32 = 1e-6
+MOST_STEPS = 1e15  # so that whole numbers of steps, and thrice that, are exact in float64
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,9 @@ class Penalty:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankingProblem:
-    """One elastic net for each of U units over the same C standardised concepts, in float64.
+    """One elastic net for each of U units over the same C standardised concepts.
 
-    `gram` (C, C) = mean x x', `cross` (C, U) = mean x (z - mean z), `power` (U,) = mean of
+    Float64, but for `gram` and `cross`, which are float32 if the moments are. `gram` (C, C) = mean x x', `cross` (C, U) = mean x (z - mean z), `power` (U,) = mean of
     (z - mean z)^2 and `offset` (U,) = mean z decide the solution. `rows` gives the standardised
     images themselves, x (N, C) and z (N, U) float32, for solvers that draw among them; `seed` is
     for those.
@@ -66,6 +68,10 @@ class RankingProblem:
     penalty: Penalty
     rows: Callable[[], tuple[Tensor, Tensor]]
     seed: int = 0
+
+    def in_float64(self) -> RankingProblem:
+        """The same problem with `gram` and `cross` in float64."""
+        return replace(self, gram=self.gram.double(), cross=self.cross.double())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,29 +100,35 @@ class RankingSolver(ABC):
 
 
 def standardise(
-    train: Moments, val: Moments, penalty: Penalty, images: tuple[Tensor, Tensor], seed: int = 0
+    train: Moments,
+    val: Moments,
+    penalty: Penalty,
+    images: Callable[[], tuple[Tensor, Tensor]],
+    seed: int = 0,
 ) -> RankingProblem:
     """The ranking problem of concepts and units that vary on the train split.
 
     Concepts are scaled by their train mean and deviation, activations by mean and deviation over
-    train and val images, both with N - 1. `images` is the train presence (N, C) and activations
-    (N, U). Deviation: the authors' mean and deviation of activations include the test images,
+    train and val images, both with N - 1. `images` gives the train presence (N, C) and activations
+    (N, U), for solvers that draw among them. Deviation: the authors' mean and deviation of activations include the test images,
     which an explainer does not see here; it amounts to a factor common to all weights of a unit.
     """
     n, m = train.num_images, val.num_images
     mean = (n * train.activation_mean + m * val.activation_mean) / (n + m)
     between = n * m / (n + m) * (train.activation_mean - val.activation_mean).square()
     deviation = ((n * train.power + m * val.power + between) / (n + m - 1)).sqrt()
-    scale = (train.gram.diagonal() * n / (n - 1)).sqrt()
+    scale = (train.gram.diagonal().double() * n / (n - 1)).sqrt()
+    factor = (1 / scale).to(train.gram.dtype)
 
     def rows() -> tuple[Tensor, Tensor]:
-        x = (images[0].double() - train.concept_mean) / scale
-        z = (images[1].double() - mean) / deviation
+        presence, activations = images()
+        x = (presence.double() - train.concept_mean) / scale
+        z = (activations.double() - mean) / deviation
         return x.float(), z.float()
 
     return RankingProblem(
-        gram=train.gram / scale / scale[:, None],
-        cross=train.cross / scale[:, None] / deviation,
+        gram=(train.gram * factor).mul_(factor[:, None]),
+        cross=(train.cross * factor[:, None]).div_(deviation.to(train.cross.dtype)),
         power=train.power / deviation.square(),
         offset=(train.activation_mean - mean) / deviation,
         penalty=penalty,
@@ -156,20 +168,40 @@ def relative_gap(problem: RankingProblem, weights: Tensor) -> Tensor:
 
 
 def order_concepts(problem: RankingProblem, weights: Tensor, num_ranked: int) -> Tensor:
-    """The `num_ranked` best concepts of each unit, best first, (min(num_ranked, C), U).
+    """The `num_ranked` best concepts of each unit at weights (C, U), best first; see `best_ranked`.
 
-    First the concepts of positive weight, largest first; then those of weight zero, those whose
-    correlation with the residual is largest first (they would enter next); then the negative ones.
-    What differs by less than 1e-9 is equal, and equal ones keep the order of the concepts.
-    Deviation: the authors' sort leaves the many zeros in arbitrary order.
+    Gives (min(num_ranked, C), U).
     """
     residual = problem.cross - problem.gram @ weights
-    key = (torch.where(weights == 0, residual, weights) / TIE).round()
-    by_key = torch.argsort(key, dim=0, descending=True, stable=True)
-    by_sign = torch.argsort(
-        torch.gather(weights.sign(), 0, by_key), dim=0, descending=True, stable=True
-    )
-    return torch.gather(by_key, 0, by_sign)[:num_ranked]
+    return best_ranked(weights.T, residual.T, num_ranked).T
+
+
+def best_ranked(weights: Tensor, residual: Tensor, num_ranked: int) -> Tensor:
+    """The `num_ranked` best concepts of each unit, best first, (U, min(num_ranked, C)).
+
+    `weights` (U, C) of an elastic net and `residual` (U, C), the correlations that it leaves.
+    First the concepts of positive weight, largest first; then those of weight zero, those whose
+    correlation with the residual is largest first (they would enter next); then the negative ones.
+    What differs by less than 1e-9 (1e-6 in float32) is equal, and equal ones keep the order of the
+    concepts. Deviation: the authors' sort leaves the many zeros in arbitrary order.
+
+    >>> weights = torch.tensor([[0.0, -0.2, 0.4, 0.0]])
+    >>> best_ranked(weights, torch.tensor([[0.01, -0.05, 0.05, 0.03]]), 3).tolist()
+    [[2, 3, 0]]
+    """
+    tie = TIE if weights.dtype == torch.float64 else TIE_OF_FLOAT32
+    value = torch.where(weights == 0, residual, weights).double()
+    steps = (value / tie).round_().clamp_(-MOST_STEPS, MOST_STEPS)
+    key = steps + weights.sign() * (3 * MOST_STEPS)
+    count = min(num_ranked, key.shape[1])
+    if count == 0:
+        return torch.empty(len(key), 0, dtype=torch.long, device=key.device)
+    last = key.topk(count, dim=1).values[:, -1:]
+    above, equal = key > last, key == last
+    chosen = above | (equal & (equal.cumsum(1) <= count - above.sum(1, keepdim=True)))
+    concepts = chosen.nonzero()[:, 1].view(len(key), count)  # in the order of the concepts
+    by_key = key.gather(1, concepts).argsort(dim=1, descending=True, stable=True)
+    return concepts.gather(1, by_key)
 
 
 def _objective(problem: RankingProblem, weights: Tensor, squares: Tensor) -> Tensor:

@@ -154,6 +154,7 @@ class GlmSaga(RankingSolver):
 
     def solve(self, problem: RankingProblem, num_ranked: int) -> Ranking:
         """See `RankingSolver.solve`; time grows with U * C^2 if exact, U * C * N if stochastic."""
+        problem = problem.in_float64()
         if problem.cross.numel() == 0:
             weights = torch.zeros_like(problem.cross)
         elif self.protocol == "exact":

@@ -9,28 +9,35 @@ from torch import Tensor
 
 from le_bench.components import Encoder
 from le_bench.errors import PluginError
-from le_bench.types import ConceptSet, Evidence, Presence
+from le_bench.types import ConceptSet, Evidence, Presence, ProbeView
+from le_bench_plugins.explainers.linear.blocks import PresenceBlocks
+
+MOST_BYTES = 2**30  # of presence in float32 that may stand in memory, 1 GiB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitPresence:
-    """How much each concept is present in the train and in the val images.
+    """How much each concept is present, in [0, 1], in the train and in the val images.
 
-    `train` (N_train, C) and `val` (N_val, C) are float32 in [0, 1].
+    `train` is (N_train, C), `val` (N_val, C); neither need stand in memory.
     """
 
     concepts: tuple[str, ...]
-    train: Tensor
-    val: Tensor
+    train: PresenceBlocks
+    val: PresenceBlocks
 
-    def joined(self) -> Tensor:
-        """The train rows followed by the val rows, (N_train + N_val, C)."""
-        return torch.cat([self.train, self.val])
+    def joined(self) -> PresenceBlocks:
+        """The train images followed by the val images, (N_train + N_val, C)."""
+        return self.train.followed_by(self.val)
 
     def take(self, columns: Tensor) -> SplitPresence:
         """The same images for some of the concepts."""
         names = tuple(self.concepts[column] for column in columns.tolist())
-        return SplitPresence(names, self.train[:, columns], self.val[:, columns])
+        return SplitPresence(names, self.train.take(columns), self.val.take(columns))
+
+    def rows(self, train: Tensor, val: Tensor) -> SplitPresence:
+        """The same concepts for some of the images of each split."""
+        return SplitPresence(self.concepts, self.train.rows(train), self.val.rows(val))
 
 
 def label_presence(evidence: Evidence, explainer: str) -> SplitPresence:
@@ -73,16 +80,38 @@ def concept_texts(evidence: Evidence, concepts: ConceptSet, explainer: str) -> t
 
 
 def encoder_presence(
-    evidence: Evidence, encoder: Encoder, concepts: ConceptSet, explainer: str
+    evidence: Evidence,
+    encoder: Encoder,
+    concepts: ConceptSet,
+    explainer: str,
+    most_bytes: int = MOST_BYTES,
 ) -> SplitPresence:
-    """P = sigmoid(a * (cosine + b)) of an encoder, as in LE(SigLIP) and LE(CLIP)."""
+    """P = sigmoid(a * (cosine + b)) of an encoder, as in LE(SigLIP) and LE(CLIP).
+
+    Presence of more than `most_bytes` in float32 never stands in memory: it is made from the
+    embeddings block by block, whenever it is read.
+    """
     texts = concept_texts(evidence, concepts, explainer)
-    return SplitPresence(
-        texts, evidence.train.presence(encoder, texts), evidence.val.presence(encoder, texts)
-    )
+    views = (evidence.train, evidence.val)
+    num_bytes = sum(4 * len(view.rows) * len(texts) for view in views)
+    if num_bytes <= most_bytes:
+        train, val = (PresenceBlocks.of(view.presence(encoder, texts)) for view in views)
+    else:
+        train, val = (_from_embeddings(view, encoder, texts) for view in views)
+    return SplitPresence(texts, train, val)
+
+
+def _from_embeddings(view: ProbeView, encoder: Encoder, texts: tuple[str, ...]) -> PresenceBlocks:
+    def read(places: Tensor) -> Tensor:
+        part = ProbeView(view.split, view.rows[places], view.encodings)
+        return part.presence(encoder, texts)
+
+    return PresenceBlocks(read, torch.arange(len(view.rows)), torch.arange(len(texts)))
 
 
 def _known_presence(train: Presence | None, val: Presence | None, missing: str) -> SplitPresence:
     if train is None or val is None:
         raise PluginError(missing)
-    return SplitPresence(train.concepts, train.values, val.values)
+    return SplitPresence(
+        train.concepts, PresenceBlocks.of(train.values), PresenceBlocks.of(val.values)
+    )

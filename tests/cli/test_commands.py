@@ -1,0 +1,66 @@
+"""Commands beside `run`: layers, cache, help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from le_bench.cli import app, call
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+
+def test_layers_lists_paths_shapes_and_units(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`le-bench layers` shows every module of a model with its output, units and poolings."""
+    code = call(["layers", "net", "--experiment", "toy.toml", "--plugin", str(bench.plugin)])
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert code == 0
+    assert ["first", "Conv2d", "6x6x6", "6", "avg", "max"] in lines
+    assert ["head", "Linear", "4", "4", "avg", "max", "none"] in lines
+
+
+def test_layers_of_an_unknown_model_names_near_misses(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong model name is the user's mistake, answered with the nearest ones."""
+    code = call(["layers", "nett", "--experiment", "toy.toml", "--plugin", str(bench.plugin)])
+
+    assert code == 2
+    assert capsys.readouterr().err == "error: unknown model 'nett'; did you mean 'net'?\n"
+
+
+def test_cache_counts_verifies_and_clears(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """The cache commands show the folder, find damage, and remove steps but no results."""
+    bench.run()
+    damaged = next((bench.folder / "cache" / "explain").rglob("*.json"))
+    damaged.write_text("{}")
+    capsys.readouterr()
+
+    call(["cache", "path"])
+    folder = capsys.readouterr().out.strip()
+    call(["cache", "verify"])
+    verified = capsys.readouterr().out
+    call(["cache", "list"])
+    listed = capsys.readouterr().out
+    call(["cache", "clear", "--yes"])
+
+    assert folder == str(bench.folder / "cache")
+    assert verified.endswith("steps checked, 1 damaged\n")
+    assert "explain" in listed
+    assert not list((bench.folder / "cache").glob("*/??/*.json"))
+    assert (bench.folder / "leaderboards" / "toy.md").exists()
+
+
+def test_every_command_and_option_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of each command says in words what it is for."""
+    for command in app.registered_commands:
+        code = call([str(command.name), "--help"])
+        text = capsys.readouterr().out
+
+        assert code == 0
+        assert text.count("\n") > 5
