@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -40,6 +41,22 @@ def test_the_example_explainer_gets_its_row(bench: Bench) -> None:
     assert code.count("\n") < 40
     assert "nearest word" in (bench.folder / "my-boards" / "toy.md").read_text()
     assert "nearest word" in {result.cell.explainer for result in results}
+
+
+def test_the_board_shown_is_the_committed_one() -> None:
+    """The README shows the first table of the Picturebook board as it is committed.
+
+    Run with LE_BENCH_UPDATE_GOLDEN=1 to copy it there after the board has changed.
+    """
+    board = (ROOT / "leaderboards" / "picturebook.md").read_text()
+    table = next(part for part in board.split("\n\n") if part.startswith("| explainer"))
+    shown = re.search(r"<!-- board:begin -->\n(.*)<!-- board:end -->", README, re.S)
+    assert shown is not None
+
+    if os.environ.get("LE_BENCH_UPDATE_GOLDEN"):
+        (ROOT / "README.md").write_text(README.replace(shown[1], f"{table}\n"))
+    else:
+        assert shown[1] == f"{table}\n"
 
 
 def test_toml_blocks_are_valid() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,9 @@ from le_bench.boards.files import file_name
 from le_bench.boards.folders import read_if_sound
 from le_bench.boards.records import (
     Cell,
-    Constants,
     Cost,
-    Environment,
     Failure,
     LayerExplanations,
-    MadeWith,
-    Provenance,
     Result,
     UnitExplanation,
 )
@@ -41,13 +36,12 @@ from le_bench.boards.results import (
     write_failure,
     write_result,
 )
-from le_bench.components import Component
-from le_bench.fingerprint import digest, path_digest
+from le_bench.fingerprint import digest
 from le_bench.planning.plan import PlannedCell
 from le_bench.plugins import Plugins
 from le_bench.running.execute import Progress
+from le_bench.running.provenance import Origins
 from le_bench.running.store import Store
-from le_bench.types import ConceptSet
 
 TOLERANCE = 1e-3  # two machines may differ this much in a score and still have reproduced it
 
@@ -79,7 +73,7 @@ class Collector:
         self.plan = progress.plan
         self.experiment = progress.plan.experiment
         self.store = store
-        self.plugins = plugins
+        self.origins = Origins(progress.plan, plugins, device)
         self.out = out
         self.device = device
         self.written = Written()
@@ -124,7 +118,11 @@ class Collector:
                 undefined={int(unit): reason for unit, reason in record["undefined"].items()},
                 dead=record["dead"],
             ),
-            self._provenance(planned, record["images"]),
+            self.origins.provenance(
+                planned,
+                record["images"],
+                {key: self._record(key) for key in self.origins.calibrate_steps(planned)},
+            ),
             higher_is_better=scorer.component.higher_is_better,
             published=self.experiment.published.get(place),
             partial=partial,
@@ -220,49 +218,6 @@ class Collector:
             raise FileNotFoundError(f"{step.stage} {step.title} vanished from the cache")
         return artifact.record
 
-    def _provenance(self, planned: PlannedCell, images: Mapping[str, int]) -> Provenance:
-        rows: dict[str, Component] = {"dataset": self.experiment.dataset.component}
-        for kind, listed in (
-            ("model", self.experiment.models),
-            ("explainer", self.experiment.explainers),
-            ("simulator", self.experiment.simulators),
-            ("scorer", self.experiment.scorers),
-        ):
-            name = getattr(planned.cell, kind)
-            rows[kind] = next(row.component for row in listed if row.id == name)
-        return Provenance(
-            environment=Environment(
-                version("le-bench"), platform.python_version(), version("torch"), self.device
-            ),
-            seed=self.experiment.seed,
-            components={kind: self._made_with(component) for kind, component in rows.items()},
-            inputs={
-                "record": planned.record,
-                "explain": planned.explain,
-                "simulate": planned.simulate,
-            },
-            images=dict(images),
-            calibrations=self._constants(planned),
-        )
-
-    def _made_with(self, component: Component) -> MadeWith:
-        offer = self.plugins.offer(component.kind, component.name)
-        distribution = f"{offer.distribution} {offer.distribution_version}".strip()
-        if offer.origin.startswith("file "):
-            distribution = offer.origin
-        return MadeWith(component.name, component.version, distribution, describe(component))
-
-    def _constants(self, planned: PlannedCell) -> tuple[Constants, ...]:
-        names = {encoder: name for name, encoder in self.experiment.encoders.items()}
-        found: dict[str, Constants] = {}
-        for key in (planned.explain, planned.simulate):
-            for step in map(self.plan.steps.__getitem__, self.plan.steps[key].inputs):
-                if step.stage == "calibrate" and step.encoder is not None:
-                    record = self._record(step.key)
-                    name = names[step.encoder]
-                    found[name] = Constants(name, record["a"], record["b"], record["source"])
-        return tuple(found[name] for name in sorted(found))
-
     def _remove_others(self) -> None:
         for folder in ("results", "explanations"):
             own = self.out / folder / file_name(self.experiment.name)
@@ -270,22 +225,6 @@ class Collector:
                 if path not in self._expected:
                     path.unlink()
                     self.written.removed += 1
-
-
-def describe(component: Component) -> dict[str, Any]:
-    """A component's options as short JSON for provenance; files and concept sets by digest."""
-    options: dict[str, Any] = {}
-    for field in fields(component):
-        value = getattr(component, field.name)
-        if isinstance(value, Component):
-            value = {"name": value.name, "version": value.version, **describe(value)}
-        elif isinstance(value, ConceptSet):
-            short = digest(value.concepts)[:12] if value.concepts is not None else ""
-            value = f"{value.name} {short}".strip()
-        elif isinstance(value, Path):
-            value = f"{value.name} sha256 {path_digest(value)[:12]}"
-        options[field.name] = value
-    return options
 
 
 def _nearly_equal(old: LayerExplanations, new: LayerExplanations) -> bool:

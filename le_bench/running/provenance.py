@@ -1,0 +1,103 @@
+"""How a result was made: components with their options, calibration, versions and images."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from le_bench.boards.records import Cell, Constants, Environment, MadeWith, Provenance
+from le_bench.components import Component
+from le_bench.fingerprint import digest, path_digest
+from le_bench.planning.plan import Plan, PlannedCell
+from le_bench.plugins import Plugins
+from le_bench.types import ConceptSet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origins:
+    """Tells how the cells of one run were made."""
+
+    plan: Plan
+    plugins: Plugins
+    device: str
+
+    def provenance(
+        self,
+        planned: PlannedCell,
+        images: Mapping[str, int],
+        constants: Mapping[str, Mapping[str, Any]],
+    ) -> Provenance:
+        """Of one cell; `images` counts by split, `constants` are calibrate records by key."""
+        components = self._components(planned.cell)
+        return Provenance(
+            environment=Environment(
+                version("le-bench"), platform.python_version(), version("torch"), self.device
+            ),
+            seed=self.plan.experiment.seed,
+            components={kind: self._made_with(part) for kind, part in components.items()},
+            inputs={
+                "record": planned.record,
+                "explain": planned.explain,
+                "simulate": planned.simulate,
+            },
+            images=dict(images),
+            calibrations=self._calibrations(constants),
+        )
+
+    def calibrate_steps(self, planned: PlannedCell) -> list[str]:
+        """The keys of the calibrate steps that went into a cell."""
+        inputs = [key for at in (planned.explain, planned.simulate) for key in self._inputs(at)]
+        return [key for key in inputs if self.plan.steps[key].stage == "calibrate"]
+
+    def _inputs(self, key: str) -> tuple[str, ...]:
+        return self.plan.steps[key].inputs
+
+    def _components(self, cell: Cell) -> dict[str, Component]:
+        experiment = self.plan.experiment
+        components: dict[str, Component] = {"dataset": experiment.dataset.component}
+        for kind, rows in (
+            ("model", experiment.models),
+            ("explainer", experiment.explainers),
+            ("simulator", experiment.simulators),
+            ("scorer", experiment.scorers),
+        ):
+            name = getattr(cell, kind)
+            components[kind] = next(row.component for row in rows if row.id == name)
+        return components
+
+    def _made_with(self, component: Component) -> MadeWith:
+        offer = self.plugins.offer(component.kind, component.name)
+        distribution = f"{offer.distribution} {offer.distribution_version}".strip()
+        if offer.origin.startswith("file "):
+            distribution = offer.origin
+        return MadeWith(component.name, component.version, distribution, describe(component))
+
+    def _calibrations(self, constants: Mapping[str, Mapping[str, Any]]) -> tuple[Constants, ...]:
+        names = {encoder: name for name, encoder in self.plan.experiment.encoders.items()}
+        found = {}
+        for key, record in constants.items():
+            encoder = self.plan.steps[key].encoder
+            if encoder is not None:
+                name = names[encoder]
+                found[name] = Constants(name, record["a"], record["b"], record["source"])
+        return tuple(found[name] for name in sorted(found))
+
+
+def describe(component: Component) -> dict[str, Any]:
+    """A component's options as short JSON for provenance; files and concept sets by digest."""
+    options: dict[str, Any] = {}
+    for field in fields(component):
+        value = getattr(component, field.name)
+        if isinstance(value, Component):
+            value = {"name": value.name, "version": value.version, **describe(value)}
+        elif isinstance(value, ConceptSet):
+            short = digest(value.concepts)[:12] if value.concepts is not None else ""
+            value = f"{value.name} {short}".strip()
+        elif isinstance(value, Path):
+            value = f"{value.name} sha256 {path_digest(value)[:12]}"
+        options[field.name] = value
+    return options
