@@ -52,7 +52,7 @@ _VISION_AND_LOGITS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "image_size": towers.PICTURE_SIZE,
                 "timm_model_name": "picturebook_convvit_tower",
                 "timm_pool": "map",
-                "timm_proj": "linear",
+                "timm_proj": "",
             },
             "init_logit_scale": 2.3026,
             "init_logit_bias": -3.0,
@@ -78,7 +78,7 @@ def weights_path(name: str) -> Path:
 
 def read_num_tokens(merges_path: Path = MERGES_PATH) -> int:
     """Return the size of the vocabulary of open_clip's tokenizer with the given merges."""
-    return SimpleTokenizer(bpe_path=str(merges_path)).vocab_size
+    return int(SimpleTokenizer(bpe_path=str(merges_path)).vocab_size)
 
 
 def prepare_encoders(directory: Path) -> None:

@@ -23,7 +23,7 @@ def build_cnn() -> nn.Module:
     Takes pictures (B, 3, 64, 64) as `x / 127.5 - 1` and gives logits (B, 24). The layers give
     24, 48, 96 and 128 channels at 16x16, 8x8, 4x4 and 4x4 positions.
     """
-    return ResNet(
+    model: nn.Module = ResNet(
         BasicBlock,
         layers=(1, 1, 1, 1),
         num_classes=len(CLASSES),
@@ -32,6 +32,7 @@ def build_cnn() -> nn.Module:
         stem_type="deep",
         stem_width=16,
     )
+    return model
 
 
 class PlainNetwork(nn.Module):
@@ -87,7 +88,7 @@ def build_vit() -> nn.Module:
     tokens and no class token; the head reads their mean.
     """
     width = 96
-    model = VisionTransformer(
+    model: nn.Module = VisionTransformer(
         img_size=PICTURE_SIZE,
         patch_size=8,
         num_classes=len(CLASSES),

@@ -8,57 +8,90 @@ from __future__ import annotations
 
 from typing import Any
 
+from timm.layers import SelectAdaptivePool2d
 from timm.models import register_model
-from timm.models.resnet import BasicBlock, ResNet
 from timm.models.vision_transformer import VisionTransformer
-from torch import nn
+from torch import Tensor, nn
 
-from le_bench_plugins.picturebook.stems import ConvolutionalStem
+from le_bench_plugins.picturebook.stems import ResidualBlock, convolve
 
 PICTURE_SIZE = 64
-_UNUSED = ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
+_WIDTHS = (24, 48, 96)
 
 
-def _without_download_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that a constructor takes; timm adds some that only concern downloads."""
-    return {name: value for name, value in options.items() if name not in _UNUSED}
+class ResidualTower(nn.Module):
+    """Residual blocks at 32x32, 16x16 and 8x8 positions, then pooling and one linear layer.
 
-
-@register_model  # type: ignore[untyped-decorator]  # timm has no annotations
-def picturebook_resnet_tower(pretrained: bool = False, **options: Any) -> nn.Module:
-    """Return an untrained residual network with 8x8 positions at its end.
-
-    Its last two layers dilate their convolutions and do not shrink the map: the small things in
-    a picture are about 10 pixels wide.
+    It does not shrink the maps further: the small things in a picture are about 10 pixels wide.
     """
-    del pretrained
-    tower: nn.Module = ResNet(
-        BasicBlock,
-        layers=(1, 1, 1, 1),
-        channels=(32, 64, 128, 128),
-        output_stride=8,
-        stem_type="deep",
-        stem_width=16,
-        **_without_download_options(options),
-    )
-    return tower
+
+    def __init__(self, num_classes: int, global_pool: str) -> None:
+        """Make the layers with random weights; `global_pool` is one of timm's names."""
+        super().__init__()
+        fine, middle, coarse = _WIDTHS
+        self.stem = nn.Sequential(convolve(3, fine, 2), convolve(fine, fine))
+        self.layer1 = nn.Sequential(ResidualBlock(fine, middle, 2), ResidualBlock(middle, middle))
+        self.layer2 = nn.Sequential(ResidualBlock(middle, coarse, 2), ResidualBlock(coarse, coarse))
+        self.pool = SelectAdaptivePool2d(pool_type=global_pool, flatten=True)
+        self.head = nn.Linear(coarse * self.pool.feat_mult(), num_classes)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return vectors (B, num_classes) of pictures (B, 3, 64, 64)."""
+        maps = self.layer2(self.layer1(self.stem(pictures)))
+        vectors: Tensor = self.head(self.pool(maps))
+        return vectors
+
+
+class ResidualPatches(nn.Module):
+    """Residual blocks in the place of a vision transformer's linear patch embedding."""
+
+    def __init__(self, embed_dim: int) -> None:
+        """Make the layers with random weights."""
+        super().__init__()
+        fine, middle, coarse = _WIDTHS
+        self.layers = nn.Sequential(
+            convolve(3, fine, 2),
+            convolve(fine, fine),
+            ResidualBlock(fine, middle, 2),
+            ResidualBlock(middle, coarse, 2),
+            nn.Conv2d(coarse, embed_dim, 1),
+        )
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return tokens (B, 64, embed_dim), row by row, of pictures (B, 3, 64, 64)."""
+        maps: Tensor = self.layers(pictures)
+        return maps.flatten(2).transpose(1, 2)
 
 
 @register_model  # type: ignore[untyped-decorator]  # timm has no annotations
-def picturebook_convvit_tower(pretrained: bool = False, **options: Any) -> nn.Module:
-    """Return an untrained vision transformer with a convolutional stem and 8x8 tokens."""
-    del pretrained
+def picturebook_resnet_tower(
+    pretrained: bool = False, num_classes: int = 0, global_pool: str = "catavgmax", **options: Any
+) -> nn.Module:
+    """Return an untrained residual tower; timm's options about downloads have no effect."""
+    del pretrained, options
+    return ResidualTower(num_classes, global_pool)
+
+
+@register_model  # type: ignore[untyped-decorator]  # timm has no annotations
+def picturebook_convvit_tower(
+    pretrained: bool = False, num_classes: int = 0, global_pool: str = "map", **options: Any
+) -> nn.Module:
+    """Return an untrained vision transformer of two blocks on 8x8 tokens from residual blocks.
+
+    timm's options about downloads have no effect.
+    """
+    del pretrained, options
     width = 128
-    tower = VisionTransformer(
+    tower: nn.Module = VisionTransformer(
         img_size=PICTURE_SIZE,
         patch_size=8,
+        num_classes=num_classes,
+        global_pool=global_pool,
         class_token=False,
         embed_dim=width,
-        depth=3,
+        depth=2,
         num_heads=4,
         mlp_ratio=2.0,
-        **_without_download_options(options),
     )
-    tower.patch_embed = ConvolutionalStem((32, 64), width)
-    result: nn.Module = tower
-    return result
+    tower.patch_embed = ResidualPatches(width)
+    return tower

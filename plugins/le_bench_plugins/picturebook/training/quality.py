@@ -16,6 +16,7 @@ from le_bench_plugins.picturebook.concepts import CONCEPTS
 from le_bench_plugins.picturebook.training.pool import to_pictures
 
 Tokenizer = Callable[[list[str]], Tensor]
+CONCEPT_NAMES: tuple[str, ...] = tuple(concept.name for concept in CONCEPTS)
 PROMPTS: Mapping[str, Sequence[str]] = {
     "bare": ("{}",),
     "photo": ("a photo of {}",),
@@ -46,11 +47,13 @@ def embed_images(model: nn.Module, images: npt.NDArray[np.uint8], chunk: int = 2
 
 
 @torch.no_grad()
-def embed_concepts(model: nn.Module, tokenizer: Tokenizer, prompts: Sequence[str]) -> Tensor:
-    """Return unit vectors (C, D) of `CONCEPTS`, each the mean over the prompts."""
+def embed_names(
+    model: nn.Module, tokenizer: Tokenizer, prompts: Sequence[str], names: Sequence[str]
+) -> Tensor:
+    """Return unit vectors (C, D) of the names, each the mean over the prompts."""
     total = torch.zeros(())
     for prompt in prompts:
-        texts = [prompt.format(concept.name) for concept in CONCEPTS]
+        texts = [prompt.format(name) for name in names]
         total = total + model.encode_text(tokenizer(texts), normalize=True)  # type: ignore[operator]
     return F.normalize(total.float(), dim=-1)
 

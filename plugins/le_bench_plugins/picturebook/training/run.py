@@ -6,6 +6,7 @@ import json
 import math
 import platform
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,17 @@ import open_clip
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.layers import Attention, AttentionPoolLatent
 from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What differs between the shipped models of one kind."""
+
+    seed: int
+    num_samples: int
+    learning_rate: float
 
 
 def make_reproducible(seed: int) -> None:
@@ -30,7 +41,7 @@ def use_plain_attention(model: nn.Module) -> None:
     The function computed is the same; the attribute concerns this model object only.
     """
     for module in model.modules():
-        if hasattr(module, "fused_attn"):
+        if isinstance(module, (Attention, AttentionPoolLatent)):
             module.fused_attn = False
 
 

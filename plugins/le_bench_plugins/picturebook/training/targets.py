@@ -18,7 +18,11 @@ from le_bench_plugins.picturebook.training import pool as pools
 from le_bench_plugins.picturebook.training import run
 
 NUM_HELD_OUT = 2000
-SEEDS = {"picturebook-cnn": 11, "picturebook-vgg": 12, "picturebook-vit": 13}
+RECIPES = {
+    "picturebook-cnn": run.Recipe(seed=11, num_samples=240_000, learning_rate=3e-3),
+    "picturebook-vgg": run.Recipe(seed=12, num_samples=160_000, learning_rate=3e-3),
+    "picturebook-vit": run.Recipe(seed=13, num_samples=240_000, learning_rate=2e-3),
+}
 
 
 @torch.no_grad()
@@ -38,23 +42,24 @@ def measure_accuracy(
 
 def train(options: argparse.Namespace) -> None:
     """Train and write; prints one line for each measurement."""
-    seed = SEEDS[options.name]
-    run.make_reproducible(seed)
+    recipe = RECIPES[options.name]
+    num_samples = options.num_samples or recipe.num_samples
+    run.make_reproducible(recipe.seed)
     pictures = pools.open_pool(options.pool, pools.TARGET_TRAIN_START, options.num_pictures)
     held_out = pools.open_pool(options.pool, pools.TARGET_HELD_OUT_START, NUM_HELD_OUT)
 
     model = TARGETS[options.name]().to(memory_format=torch.channels_last)
     run.use_plain_attention(model)
-    optimizer = run.make_optimizer(model.named_parameters(), options.learning_rate, 0.05)
+    optimizer = run.make_optimizer(model.named_parameters(), recipe.learning_rate, 0.05)
     started = time.perf_counter()
     seen = 0
     log: list[dict[str, float]] = []
     losses: list[float] = []
     for rows, batch in pools.iterate_batches(
-        pictures, options.batch_size, options.num_samples, seed
+        pictures, options.batch_size, num_samples, recipe.seed
     ):
-        factor = run.learning_rate_factor(seen / options.num_samples)
-        run.set_learning_rate(optimizer, options.learning_rate * factor)
+        factor = run.learning_rate_factor(seen / num_samples)
+        run.set_learning_rate(optimizer, recipe.learning_rate * factor)
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(batch)
         labels = torch.from_numpy(pictures.labels[rows])
@@ -91,7 +96,7 @@ def train(options: argparse.Namespace) -> None:
     accuracy = measure_accuracy(model, held_out.images, held_out.labels)
     quality = {
         "name": options.name,
-        "seed": seed,
+        "seed": recipe.seed,
         "parameters": run.count_parameters(model),
         "bytes": num_bytes,
         "samples_seen": seen,
@@ -99,7 +104,7 @@ def train(options: argparse.Namespace) -> None:
         "seconds": round(seconds, 1),
         "held_out_pictures": [pools.TARGET_HELD_OUT_START, NUM_HELD_OUT],
         "accuracy": round(accuracy, 4),
-        "learning_rate": options.learning_rate,
+        "learning_rate": recipe.learning_rate,
         "batch_size": options.batch_size,
         "generator_digest": pools.generator_digest(),
         "versions": run.versions(),
@@ -115,9 +120,8 @@ def main() -> None:
     parser.add_argument("name", choices=tuple(TARGETS))
     parser.add_argument("--pool", type=Path, required=True, help="directory for drawn pictures")
     parser.add_argument("--num-pictures", type=int, default=60_000, help="pictures to draw")
-    parser.add_argument("--num-samples", type=int, default=240_000, help="pictures to train on")
+    parser.add_argument("--num-samples", type=int, help="pictures to train on, else the recipe's")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--steps-per-line", type=int, default=200, help="steps between log lines")
     parser.add_argument("--output", type=Path, default=WEIGHTS_DIRECTORY)
     train(parser.parse_args())

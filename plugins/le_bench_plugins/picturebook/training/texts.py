@@ -18,6 +18,10 @@ from le_bench_plugins.picturebook.training.pool import Pool
 Truth = npt.NDArray[np.int8]
 Presence = npt.NDArray[np.bool_]
 
+NUM_PHRASES = 48
+NUM_ABSENT = 16
+NUM_CAPTIONS = 64
+
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "a picture with {}")
 _TEMPLATE_CHANCES = (0.55, 0.25, 0.1, 0.1)
 TEMPLATE_WORDS: tuple[str, ...] = ("a", "photo", "picture", "of", "with", "and")
@@ -55,41 +59,39 @@ class TextSampler:
         prevalence = pool.presence.mean(axis=0).clip(1e-3, None)
         self._rarity = prevalence**-0.75
 
-    def draw_batch(
-        self, rows: npt.NDArray[np.int64], num_phrases: int = 64, num_absent: int = 16
-    ) -> TextBatch:
+    def draw_batch(self, rows: npt.NDArray[np.int64]) -> TextBatch:
         """Return texts for the sigmoid loss and the pictures in the given rows, (B,).
 
-        The texts are each concept once, `num_phrases` phrases of two or three concepts,
-        `num_absent` names of things that are in no picture, and one caption of each picture.
+        The texts are each concept once, phrases of two or three concepts, names of things that
+        are in no picture, and last `NUM_CAPTIONS` captions, each of another picture.
         """
         presence = self._pool.presence[rows]
         concepts = [self._template(concept.name) for concept in CONCEPTS]
-        phrases, phrase_truth = self._phrases(presence, num_phrases)
-        absent = self._absent(num_absent)
-        captions = [self._caption(row) for row in rows.tolist()]
+        phrases, phrase_truth = self._phrases(presence, NUM_PHRASES)
+        owners = self._stream.permutation(len(rows))[:NUM_CAPTIONS]
+        captions = [self._caption(row) for row in rows[owners].tolist()]
         truths = [
             _signs(presence),
             phrase_truth,
-            np.full((len(rows), num_absent), -1, dtype=np.int8),
-            _caption_truth(captions, presence),
+            np.full((len(rows), NUM_ABSENT), -1, dtype=np.int8),
+            _caption_truth(captions, owners, presence),
         ]
         return TextBatch(
-            texts=[*concepts, *phrases, *absent, *captions],
+            texts=[*concepts, *phrases, *self._absent(), *captions],
             truth=torch.from_numpy(np.concatenate(truths, axis=1)).float(),
         )
 
-    def draw_pairs(self, rows: npt.NDArray[np.int64], kind: str, num_absent: int = 16) -> TextBatch:
-        """Return one text for each picture, for the softmax loss, and then `num_absent` more.
+    def draw_pairs(self, rows: npt.NDArray[np.int64], kind: str) -> TextBatch:
+        """Return a text for each picture, for the softmax loss, and then names of absent things.
 
-        kind: "concept", "phrase" or "caption". truth: (B, B + num_absent), with 1 on the
+        kind: "concept", "phrase" or "caption". truth: (B, B + NUM_ABSENT), with 1 on the
         diagonal, -1 where a text is false of a picture and 0 where it is or may be true of
         another picture than its own.
         """
         presence = self._pool.presence[rows]
         if kind == "caption":
             texts = [self._caption(row) for row in rows.tolist()]
-            truth = _caption_truth(texts, presence)
+            truth = _caption_truth(texts, np.arange(len(rows)), presence)
         else:
             sizes = [1 if kind == "concept" else self._phrase_size() for _ in rows]
             members = [
@@ -99,14 +101,18 @@ class TextSampler:
             texts = [self._template(_join(columns)) for columns in members]
             truth = np.minimum(_signs(_all_present(presence, members)), 0)
             np.fill_diagonal(truth, 1)
-        absent_truth = np.full((len(rows), num_absent), -1, dtype=np.int8)
+        absent_truth = np.full((len(rows), NUM_ABSENT), -1, dtype=np.int8)
         return TextBatch(
-            texts=[*texts, *self._absent(num_absent)],
+            texts=[*texts, *self._absent()],
             truth=torch.from_numpy(np.concatenate([truth, absent_truth], axis=1)).float(),
         )
 
-    def _absent(self, count: int) -> list[str]:
-        return [self._template(name) for name in draw_absent_names(self._stream, count)]
+    def draw_kind(self) -> str:
+        """Return a kind of text for `draw_pairs`, single concepts and phrases more often."""
+        return str(self._stream.choice(["concept", "phrase", "caption"], p=[0.4, 0.3, 0.3]))
+
+    def _absent(self) -> list[str]:
+        return [self._template(name) for name in draw_absent_names(self._stream, NUM_ABSENT)]
 
     def _caption(self, row: int) -> str:
         choices = self._pool.captions[row]
@@ -160,13 +166,15 @@ def _all_present(presence: Presence, members: Sequence[Sequence[int]]) -> Presen
     return ~missing
 
 
-def _caption_truth(captions: Sequence[str], presence: Presence) -> Truth:
-    """Return the truth (B, B) of each picture's caption for every picture of the batch.
+def _caption_truth(
+    captions: Sequence[str], owners: npt.NDArray[np.int64], presence: Presence
+) -> Truth:
+    """Return the truth (B, T) of captions; caption t was written for picture owners[t].
 
     A caption is false of a picture that lacks a concept which the caption mentions. It may be
     true of a picture that shows them all: unknown, as the concepts may belong to other things.
     """
     members = [mentioned_concepts(caption) for caption in captions]
     truth = np.where(_all_present(presence, members), 0, -1).astype(np.int8)
-    np.fill_diagonal(truth, 1)
+    truth[owners, np.arange(len(captions))] = 1
     return truth
