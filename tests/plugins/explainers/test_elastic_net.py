@@ -31,7 +31,7 @@ def make_problem(
         moments(presence[train], activations[train]),
         moments(presence[val], activations[val]),
         Penalty(lam, alpha),
-        (presence[train], activations[train]),
+        lambda: (presence[train], activations[train]),
     )
 
 
@@ -53,7 +53,7 @@ def test_standardised_as_the_authors_do() -> None:
         moments(presence[:40], activations[:40]),
         moments(presence[40:], activations[40:]),
         Penalty(0.05, 0.99),
-        (presence[:40], activations[:40]),
+        lambda: (presence[:40], activations[:40]),
     )
 
     P, A = presence[:40].double(), activations.double()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from le_bench_plugins.explainers.linear.greedy import Found, GreedyRules, greedy_search
-from le_bench_plugins.explainers.linear.least_squares import ScaledMoments, fit, fit_all
+from le_bench_plugins.explainers.linear.least_squares import ScaledMoments, fit_all
 from le_bench_plugins.explainers.linear.moments import moments
 
 
@@ -25,27 +25,42 @@ def lstsq(P: np.ndarray, a: np.ndarray) -> np.ndarray:
     return np.linalg.lstsq(design, a, rcond=1e-9)[0]
 
 
+def leftover(others: np.ndarray, column: np.ndarray) -> float:
+    """Share of a column's variance that least squares on others leaves."""
+    design = np.column_stack([others, np.ones(len(others))])
+    left = column - design @ np.linalg.lstsq(design, column, rcond=1e-12)[0]
+    return float(left.var() / column.var())
+
+
 def slow_search(
     P: np.ndarray, a: np.ndarray, num_train: int, order: list[int], rules: GreedyRules
 ) -> tuple[list[int], np.ndarray, float]:
-    """Algorithm 1 of the paper for one unit, with least squares over the images."""
+    """Algorithm 1 of the paper for one unit, with least squares over the images.
+
+    With width "all" the order is that of the concepts, and nothing is rejected.
+    """
     P_train, P_val, a_train, a_val = P[:num_train], P[num_train:], a[:num_train], a[num_train:]
     chosen: list[int] = []
     rejected: set[int] = set()
     best_so_far, weights = 0.0, np.empty(0)
     while len(chosen) < rules.max_length:
-        candidates = [c for c in order if c not in chosen and c not in rejected][: rules.width]
+        candidates = [c for c in order if c not in chosen and c not in rejected]
+        if rules.width != "all":
+            candidates = candidates[: rules.width]
         winner, best = None, best_so_far
         for candidate in candidates:
             solution = lstsq(P_train[:, [*chosen, candidate]], a_train)
             predicted = P_val[:, [*chosen, candidate]] @ solution[:-1]
-            if np.ptp(predicted) < 1e-9:
-                if chosen:
+            collinear = chosen and leftover(P_train[:, chosen], P_train[:, candidate]) < 1e-6
+            negative = not rules.signed and solution[:-1].min() <= 0
+            if np.ptp(predicted) < 1e-9 or collinear or negative:
+                if chosen and rules.width != "all":
                     rejected.add(candidate)
                 continue
             correlation = np.corrcoef(predicted, a_val)[0, 1]
             if chosen and correlation - best_so_far < rules.tolerance - 1e-9:
-                rejected.add(candidate)
+                if rules.width != "all":
+                    rejected.add(candidate)
             elif correlation > best + 1e-9:
                 winner, best, weights = candidate, correlation, solution[:-1]
         if winner is None:
@@ -76,15 +91,16 @@ def concepts_of(found: Found, unit: int) -> list[int]:
     return [c for c in found.concepts[unit].tolist() if c >= 0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     one_hot=st.booleans(),
     rules=st.builds(
         GreedyRules,
-        width=st.sampled_from([1, 3, 10]),
+        width=st.sampled_from([1, 3, 10, "all"]),
         max_length=st.sampled_from([1, 2, 10]),
         tolerance=st.sampled_from([0.001, 0.02, 0.1]),
+        signed=st.booleans(),
     ),
 )
 def test_agrees_with_loops_over_images(seed: int, one_hot: bool, rules: GreedyRules) -> None:
@@ -92,9 +108,11 @@ def test_agrees_with_loops_over_images(seed: int, one_hot: bool, rules: GreedyRu
     P, A = draw(seed, one_hot=one_hot)
     random = np.random.default_rng(seed)
     orders = np.stack([random.permutation(P.shape[1]) for _ in range(A.shape[1])], 1)
+    if rules.width == "all":
+        orders = np.tile(np.arange(P.shape[1])[:, None], A.shape[1])
 
     scaled = scaled_moments(P, A, 60)
-    found = greedy_search(scaled, torch.tensor(orders), rules)
+    found = greedy_search(scaled, None if rules.width == "all" else torch.tensor(orders), rules)
 
     wide_P, wide_A = P.astype(np.float64), A.astype(np.float64)
     for unit in range(A.shape[1]):
@@ -169,18 +187,47 @@ def test_collinear_candidate_is_refused() -> None:
     """A concept that the others explain to all but 1e-6 has no weight; one at 1e-5 has."""
     random = np.random.default_rng(0)
     a, b, noise = random.normal(size=(3, 500))
-    P = np.column_stack([a, b, a + b + 1e-4 * noise, a + b + 1e-2 * noise])
-    A = random.normal(size=(500, 1))
+    A = (a + 2 * b + 3 * noise)[:, None]
+
+    def chosen(own: float) -> list[int]:
+        P = np.column_stack([a, b, a + b + own * noise])
+        presence, activations = torch.tensor(P), torch.tensor(A)
+        split = moments(presence, activations)
+        rules = GreedyRules(width=1, tolerance=0.0)
+        found = greedy_search(ScaledMoments.of(split, split), torch.arange(3)[:, None], rules)
+        return concepts_of(found, 0)
+
+    assert chosen(1e-4) == [0, 1]
+    assert chosen(1e-2) == [0, 1, 2]
+
+
+def test_float32_moments_refuse_what_they_cannot_tell() -> None:
+    """With float32 moments a concept is collinear at 1e-4; other searches end the same."""
+    random = np.random.default_rng(0)
+    P, A = draw(1, num_images=3000)
+    order = torch.arange(P.shape[1])[:, None].expand(-1, A.shape[1]).contiguous()
     presence, activations = torch.tensor(P), torch.tensor(A)
-    scaled = ScaledMoments.of(moments(presence, activations), moments(presence, activations))
 
-    weights, left = fit(scaled, torch.tensor([[[0, 1, 2], [0, 1, 3]]]), torch.tensor([0]))
+    def search(dtype: torch.dtype) -> Found:
+        train = moments(presence[:2000], activations[:2000], dtype=dtype)
+        val = moments(presence[2000:], activations[2000:], dtype=dtype)
+        return greedy_search(ScaledMoments.of(train, val), order, GreedyRules())
 
-    assert bool(weights[0, 0].isnan().all())
-    assert float(left[0, 0]) == 0.0
-    np.testing.assert_allclose(
-        weights[0, 1] / scaled.deviation[[0, 1, 3]], lstsq(P[:, [0, 1, 3]], A[:, 0])[:-1], rtol=1e-6
+    wide, narrow = search(torch.float64), search(torch.float32)
+
+    assert torch.equal(wide.concepts, narrow.concepts)
+    torch.testing.assert_close(narrow.weights, wide.weights, rtol=0, atol=1e-4)
+    torch.testing.assert_close(narrow.correlation, wide.correlation, rtol=0, atol=1e-5)
+    near = P[:, 0] + 0.003 * random.normal(size=3000) * P[:, 0].std()
+    split = moments(
+        torch.tensor(np.column_stack([P[:, 0], near])).float(),
+        activations[:, :1],
+        dtype=torch.float32,
     )
+    alone = greedy_search(
+        ScaledMoments.of(split, split), torch.arange(2)[:, None], GreedyRules(tolerance=0.0)
+    )
+    assert len(concepts_of(alone, 0)) == 1
 
 
 def test_fit_of_collinear_top_concepts_has_least_norm() -> None:

@@ -55,10 +55,10 @@ class Penalty:
 class RankingProblem:
     """One elastic net for each of U units over the same C standardised concepts.
 
-    Float64, but for `gram` and `cross`, which are float32 if the moments are. `gram` (C, C) = mean x x', `cross` (C, U) = mean x (z - mean z), `power` (U,) = mean of
-    (z - mean z)^2 and `offset` (U,) = mean z decide the solution. `rows` gives the standardised
-    images themselves, x (N, C) and z (N, U) float32, for solvers that draw among them; `seed` is
-    for those.
+    `gram` (C, C) = mean x x', `cross` (C, U) = mean x (z - mean z), `power` (U,) = mean of
+    (z - mean z)^2 and `offset` (U,) = mean z decide the solution; they are float64, but `gram` and
+    `cross` are float32 if the moments are. `rows` gives the standardised images themselves,
+    x (N, C) and z (N, U) float32, for solvers that draw among them; `seed` is for those.
     """
 
     gram: Tensor
@@ -110,8 +110,9 @@ def standardise(
 
     Concepts are scaled by their train mean and deviation, activations by mean and deviation over
     train and val images, both with N - 1. `images` gives the train presence (N, C) and activations
-    (N, U), for solvers that draw among them. Deviation: the authors' mean and deviation of activations include the test images,
-    which an explainer does not see here; it amounts to a factor common to all weights of a unit.
+    (N, U), for solvers that draw among them. Deviation: the authors' mean and deviation of
+    activations include the test images, which an explainer does not see here; it amounts to a
+    factor common to all weights of a unit.
     """
     n, m = train.num_images, val.num_images
     mean = (n * train.activation_mean + m * val.activation_mean) / (n + m)

@@ -99,7 +99,6 @@ class _Nets:
     def run(self, tolerance: float, most_rounds: int) -> None:
         """Rounds until every unit is finished."""
         live = torch.arange(len(self.cross), device=self.cross.device)
-        worst = torch.full(self.cross.shape[:1], torch.inf, device=live.device)
         for number in range(most_rounds):
             excess = self.residual[live].abs_() - self.penalty.l1
             supported = self.weights[live] != 0
@@ -116,7 +115,6 @@ class _Nets:
             sizes = support + torch.minimum(misses[going], growth)
             self._solve_round(live, excess, sizes, tolerance)
             self.residual[live] = self._residual(live)
-        del worst
 
     def relative_gap(self, power: Tensor) -> Tensor:
         """See `elastic_net.relative_gap`; here from the residuals at hand."""
@@ -136,7 +134,7 @@ class _Nets:
         return gap / (0.5 * squares + l1 * length + 0.5 * l2 * norm)
 
     def _residual(self, units: Tensor) -> Tensor:
-        """cross - gram * weights of these units, (len(units), C), from the nonzero weights alone."""
+        """cross - gram * weights of these units, (B, C), made from the nonzero weights alone."""
         weights = self.weights[units]
         places = weights.nonzero()
         counts = torch.bincount(places[:, 0], minlength=len(units))
@@ -178,10 +176,11 @@ class _Nets:
 
 def _batches(by_size: Tensor, sizes: Tensor) -> Iterator[Tensor]:
     """Units of ascending working sets, in batches of which the Gram matrices fit in memory."""
+    largest = sizes[by_size].tolist()
     start = 0
     while start < len(by_size):
         end = min(start + UNITS_AT_ONCE, len(by_size))
-        while end > start + 1 and int(sizes[by_size[end - 1]]) ** 2 * (end - start) > NUMBERS_AT_ONCE:
+        while end > start + 1 and largest[end - 1] ** 2 * (end - start) > NUMBERS_AT_ONCE:
             end = start + (end - start + 1) // 2
         yield by_size[start:end]
         start = end

@@ -33,13 +33,14 @@ PAPER = (
 class RankedByElasticNet:
     """Options of the elastic net that ranks concepts.
 
-    `lam` and `alpha` are the penalty and its L1 share. `solver` is "glm-saga" (converged, with
-    a certificate) or "glm-saga-stochastic" (batches and stopping rule of the authors).
+    `lam` and `alpha` are the penalty and its L1 share. `solver` is "exact" (all units at once),
+    "glm-saga" (the same optimum by that package, slowly) or "glm-saga-stochastic" (batches and
+    stopping rule of the authors, who stop short of the optimum).
     """
 
     lam: float = 0.05 / 0.99
     alpha: float = 0.99
-    solver: str = "glm-saga"
+    solver: str = "exact"
 
     def __post_init__(self) -> None:
         Penalty(self.lam, self.alpha)
@@ -53,28 +54,22 @@ class RankedByElasticNet:
 @dataclass(frozen=True, kw_only=True)
 class ChosenByGreedySearch(RankedByElasticNet):
     """Options of the greedy search: `width` candidates a round, at most `max_length` concepts,
-    each of which but the first must raise the val correlation by `tolerance`.
+    each of which but the first must raise the val correlation by `tolerance`. Unless `signed`,
+    all weights must be positive.
     """
 
     width: int = 10
     max_length: int = 10
     tolerance: float = 0.02
+    signed: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.width >= 1, f"width is {self.width}; a round needs at least 1 candidate")
-        require(
-            self.max_length >= 1,
-            f"max_length is {self.max_length}; an explanation needs at least 1 concept",
-        )
-        require(
-            0 <= self.tolerance <= 2,
-            f"tolerance is {self.tolerance:g}; a gain in correlation lies between 0 and 2",
-        )
+        self.rules()
 
     def rules(self) -> GreedyRules:
         """The options as one value."""
-        return GreedyRules(self.width, self.max_length, self.tolerance)
+        return GreedyRules(self.width, self.max_length, self.tolerance, self.signed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +88,7 @@ class LELabel(ChosenByGreedySearch, Explainer):
     """LE(Label): classes and superclasses as the labels imply them."""
 
     name: ClassVar[str] = "le-label"
+    version: ClassVar[int] = 2
     reference: ClassVar[str] = PAPER
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
@@ -106,6 +102,7 @@ class LESigLIP(ChosenByGreedySearch, Explainer):
     """LE(SigLIP): concepts as a SigLIP encoder sees them."""
 
     name: ClassVar[str] = "le-siglip"
+    version: ClassVar[int] = 2
     reference: ClassVar[str] = PAPER
     encoder: Encoder
     concepts: ConceptSet = field(default=ConceptSet("dataset"))
@@ -121,6 +118,7 @@ class LECLIP(ChosenByGreedySearch, Explainer):
     """LE(CLIP): concepts as a softmax CLIP encoder sees them."""
 
     name: ClassVar[str] = "le-clip"
+    version: ClassVar[int] = 2
     reference: ClassVar[str] = PAPER
     encoder: Encoder
     concepts: ConceptSet = field(default=ConceptSet("dataset"))
@@ -136,6 +134,7 @@ class LELabelTop(ChosenFromTop, Explainer):
     """LE(Label) without greedy search: the top of the ranking, refitted (paper, Table 8)."""
 
     name: ClassVar[str] = "le-label-top"
+    version: ClassVar[int] = 2
     reference: ClassVar[str] = PAPER
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
@@ -149,6 +148,7 @@ class LESigLIPTop(ChosenFromTop, Explainer):
     """LE(SigLIP) without greedy search: the top of the ranking, refitted (paper, Table 8)."""
 
     name: ClassVar[str] = "le-siglip-top"
+    version: ClassVar[int] = 2
     reference: ClassVar[str] = PAPER
     encoder: Encoder
     concepts: ConceptSet = field(default=ConceptSet("dataset"))
@@ -164,6 +164,7 @@ class LEOracle(ChosenByGreedySearch, Explainer):
     """Linear explanations from every annotated concept: what a perfect encoder would allow."""
 
     name: ClassVar[str] = "le-oracle"
+    version: ClassVar[int] = 2
     reference_row: ClassVar[bool] = True
     reference: ClassVar[str] = PAPER
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from le_bench_plugins.explainers.linear.presence_filter import (
     NUM_CLEAREST,
     occurring_concepts,
 )
+from le_bench_plugins.explainers.linear.sharing import Content
 from le_bench_plugins.explainers.linear.solvers import make_solver
 from le_bench_plugins.explainers.units import unusable_units
 
@@ -37,19 +37,25 @@ class RankingOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankedConcepts:
-    """The concepts that take part, their moments, and their order (R, U) for `units` (U,)."""
+    """The concepts that take part, their moments, and their order (R, U) for `units` (U,).
+
+    `order` is None if nobody asks for a ranking.
+    """
 
     concepts: tuple[str, ...]
     units: Tensor
     train: Moments
     scaled: ScaledMoments
-    order: Tensor
+    order: Tensor | None
 
 
 def explain_by_greedy_search(
-    presence: SplitPresence, evidence: Evidence, options: RankingOptions, rules: GreedyRules
+    presence: SplitPresence, evidence: Evidence, options: RankingOptions | None, rules: GreedyRules
 ) -> list[Explanation]:
-    """An explanation for each unit: ranking, then greedy search. See `greedy_search`."""
+    """An explanation for each unit: ranking, then greedy search. See `greedy_search`.
+
+    `options` are not needed by a search among all concepts.
+    """
 
     def choose(ranked: RankedConcepts) -> tuple[Tensor, Tensor]:
         found = greedy_search(ranked.scaled, ranked.order, rules)
@@ -64,6 +70,8 @@ def explain_by_top_concepts(
     """An explanation for each unit: the `k` best of the ranking, fitted by least squares."""
 
     def choose(ranked: RankedConcepts) -> tuple[Tensor, Tensor]:
+        if ranked.order is None:
+            raise TypeError("the top of a ranking needs a ranking")
         sets = ranked.order[:k].T
         return sets, fit_all(ranked.scaled, sets)
 
@@ -74,7 +82,7 @@ def explain_by_top_concepts(
 def _explain(
     presence: SplitPresence,
     evidence: Evidence,
-    options: RankingOptions,
+    options: RankingOptions | None,
     num_ranked: int,
     choose: Callable[[RankedConcepts], tuple[Tensor, Tensor]],
 ) -> list[Explanation]:
@@ -119,38 +127,52 @@ def _ranked_concepts(
     presence: SplitPresence,
     evidence: Evidence,
     units: Sequence[int],
-    options: RankingOptions,
+    options: RankingOptions | None,
     num_ranked: int,
 ) -> RankedConcepts:
     """Filter, moments and ranking, taken from the layer's memory if another explainer made them."""
     columns = torch.tensor(units, dtype=torch.long, device=evidence.train_activations.device)
+    # in the order of the dataset, so that the order in which images come cannot matter
     train_rows, val_rows = evidence.train.rows.argsort(), evidence.val.rows.argsort()
-    presence = SplitPresence(
-        presence.concepts, presence.train[train_rows], presence.val[val_rows]
-    )  # in the order of the dataset, so that the order in which images come cannot matter
-    train_activations = evidence.train_activations[train_rows][:, columns]
-    val_activations = evidence.val_activations[val_rows][:, columns]
-    given = _content(presence.train, presence.val, train_activations, val_activations)
+    presence = presence.rows(train_rows, val_rows)
+    train_activations = _part(evidence.train_activations, train_rows, columns)
+    val_activations = _part(evidence.val_activations, val_rows, columns)
+    content = Content(presence.train.shape, presence.val.shape)
+    occurring = occurring_concepts(presence.joined(), content.add)
+    content.add(train_activations)
+    content.add(val_activations)
+    given = content.digest()
 
     def measure() -> dict[str, Tensor]:
-        occurring = occurring_concepts(presence.joined())
         seen = presence.take(occurring)
         train = moments(seen.train, train_activations)
         val = moments(seen.val, val_activations)
-        kept = without_twins(train, val)
-        return {
-            "concepts": occurring[kept],
-            **train.take(kept).tensors("train"),
-            **val.take(kept).tensors("val"),
-        }
+
+        def exact(some: Tensor) -> tuple[Moments, Moments]:
+            part = seen.take(some)
+            nothing = (train_activations[:, :0], val_activations[:, :0])
+            return (
+                moments(part.train, nothing[0], dtype=torch.float64),
+                moments(part.val, nothing[1], dtype=torch.float64),
+            )
+
+        kept = without_twins(train, val, exact)
+        train, val = train.take(kept), val.take(kept)
+        concepts = occurring.to(kept.device)[kept]
+        return {"concepts": concepts, **train.tensors("train"), **val.tensors("val")}
 
     measured = evidence.memory.remember("concept moments", {"of": given}, measure)
     train = Moments.from_tensors(measured, "train")
     val = Moments.from_tensors(measured, "val")
     kept = presence.take(measured["concepts"])
+    scaled = ScaledMoments.of(train, val)
+    if options is None:
+        return RankedConcepts(kept.concepts, columns, train, scaled, None)
 
     def rank() -> dict[str, Tensor]:
-        images = (kept.train, train_activations)
+        def images() -> tuple[Tensor, Tensor]:
+            return kept.train.whole(), train_activations
+
         problem = standardise(train, val, options.penalty, images, evidence.seed)
         ranking = make_solver(options.solver).solve(problem, num_ranked)
         return {"order": ranking.order, "weights": ranking.weights, "gap": ranking.gap}
@@ -165,16 +187,12 @@ def _ranked_concepts(
         "seed": evidence.seed if options.solver == "glm-saga-stochastic" else None,
     }
     order = evidence.memory.remember("concept ranking", parts, rank)["order"]
-    return RankedConcepts(kept.concepts, columns, train, ScaledMoments.of(train, val), order)
+    return RankedConcepts(kept.concepts, columns, train, scaled, order)
 
 
-def _content(*matrices: Tensor) -> str:
-    """A digest of shapes and values: what two explainers must have in common to share results.
-
-    The content and not its origin is the key, so that no option of an encoder can be forgotten.
-    """
-    digest = hashlib.sha256()
-    for matrix in matrices:
-        digest.update(repr((tuple(matrix.shape), matrix.dtype)).encode())
-        digest.update(matrix.contiguous().cpu().numpy().data)
-    return digest.hexdigest()
+def _part(activations: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Some rows and columns of activations (N, U), without a copy if it is all of them."""
+    if not torch.equal(rows, torch.arange(len(activations))):
+        activations = activations[rows.to(activations.device)]
+    every = len(columns) == activations.shape[1]
+    return activations if every else activations[:, columns]

@@ -9,13 +9,16 @@ from torch import Tensor
 
 from le_bench_plugins.explainers.linear.moments import Moments
 
-COLLINEAR = 1e-6  # share of a concept's variance that the other concepts must leave unexplained
+COLLINEAR = 1e-6
+COLLINEAR_IN_FLOAT32 = 1e-4
 NO_VARIANCE = 1e-12  # variance of a fit, relative to its parts', below which it is constant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScaledMoments:
-    """Moments in units of the train deviation of each concept, float64.
+    """Moments in units of the train deviation of each concept.
+
+    Float64, but for the matrices, which are float32 if the moments are.
 
     `deviation` (C,); `gram`, `cross` of train with ones on the diagonal of `gram`; `val_gram`,
     `val_cross`, `val_power` of val on the same scale. All concepts vary on train.
@@ -31,49 +34,24 @@ class ScaledMoments:
     @staticmethod
     def of(train: Moments, val: Moments) -> ScaledMoments:
         """Both splits on the scale of the train split."""
-        deviation = train.gram.diagonal().sqrt()
-        products = deviation[:, None] * deviation
+        deviation = train.gram.diagonal().double().sqrt()
+        factor = (1 / deviation).to(train.gram.dtype)
         return ScaledMoments(
             deviation,
-            train.gram / products,
-            train.cross / deviation[:, None],
-            val.gram / products,
-            val.cross / deviation[:, None],
+            (train.gram * factor).mul_(factor[:, None]),
+            train.cross * factor[:, None],
+            (val.gram * factor).mul_(factor[:, None]),
+            val.cross * factor[:, None],
             val.power,
         )
 
 
-def fit(scaled: ScaledMoments, sets: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
-    """Least squares with bias on train, for each of B units and K sets of S concepts.
+def collinear(dtype: torch.dtype) -> float:
+    """Share of a concept's variance that others must leave unexplained, for moments of this dtype.
 
-    `sets` (B, K, S) are concepts, `units` (B,) the units. Gives weights (B, K, S) of the scaled
-    concepts, and the share (B, K) of the last concept's variance that the others of its set leave
-    unexplained (its Schur complement). Where that share is below 1e-6 the last concept is
-    collinear with the others: there the weights are NaN and the share is 0.
+    In float32 what is left has an error of about 1e-6, so that smaller shares mean nothing.
     """
-    gram = scaled.gram[sets[..., :, None], sets[..., None, :]]
-    cross = scaled.cross[sets, units[:, None, None]]
-    factor, failed = torch.linalg.cholesky_ex(gram)
-    left = torch.where(failed > 0, 0.0, factor[..., -1, -1].square())
-    left = torch.where(left < COLLINEAR, 0.0, left)
-    solvable = (left > 0)[..., None]
-    identity = torch.eye(sets.shape[-1], dtype=gram.dtype, device=gram.device)
-    factor = torch.where(solvable[..., None], factor, identity)
-    weights = torch.cholesky_solve(cross[..., None], factor)[..., 0]
-    return torch.where(solvable, weights, torch.nan), left
-
-
-def val_correlation(scaled: ScaledMoments, sets: Tensor, weights: Tensor, units: Tensor) -> Tensor:
-    """Pearson correlation on val of each fit of `fit` with its unit, (B, K).
-
-    NaN where the weights are NaN or the fit is constant on val.
-    """
-    gram = scaled.val_gram[sets[..., :, None], sets[..., None, :]]
-    covariance = (weights * scaled.val_cross[sets, units[:, None, None]]).sum(-1)
-    variance = (weights[..., None, :] @ gram @ weights[..., None])[..., 0, 0]
-    parts = (weights.square() * gram.diagonal(dim1=-2, dim2=-1)).sum(-1)
-    variance = torch.where(variance > NO_VARIANCE * parts, variance, torch.nan)
-    return covariance / (variance * scaled.val_power[units][:, None]).sqrt()
+    return COLLINEAR if dtype == torch.float64 else COLLINEAR_IN_FLOAT32
 
 
 def fit_all(scaled: ScaledMoments, sets: Tensor) -> Tensor:
@@ -82,7 +60,7 @@ def fit_all(scaled: ScaledMoments, sets: Tensor) -> Tensor:
     If concepts are collinear the solution of least norm on the scale of `scaled`, so that nothing
     is refused.
     """
-    gram = scaled.gram[sets[:, :, None], sets[:, None, :]]
+    gram = scaled.gram[sets[:, :, None], sets[:, None, :]].double()
     units = torch.arange(len(sets), device=sets.device)[:, None]
-    inverse: Tensor = torch.linalg.pinv(gram, rtol=COLLINEAR, hermitian=True)
-    return (inverse @ scaled.cross[sets, units][..., None])[..., 0]
+    inverse: Tensor = torch.linalg.pinv(gram, rtol=collinear(scaled.gram.dtype), hermitian=True)
+    return (inverse @ scaled.cross[sets, units].double()[..., None])[..., 0]

@@ -6,7 +6,7 @@ once a layer; what follows costs nothing that grows with the number of images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import torch
@@ -19,11 +19,14 @@ WORKING_BYTES = 2**28
 SAMPLE = 1024
 SQUARE = 1024
 TWIN_DISTANCE = 1e-8  # 1 - correlation below which two concepts are one
+SUSPICION = 1e-5  # the same where float32 decides who is looked at closely
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """Moments of one split, all float64; products are of centred values, averaged over images.
+    """Moments of one split; products are of centred values, averaged over images.
+
+    All float64, but `gram` and `cross` may be float32 (see `moments`).
 
     `num_images` (), `concept_mean` (C,), `activation_mean` (U,), `gram` (C, C) of presence with
     presence, `cross` (C, U) of presence with activations, `power` (U,) of activations with
@@ -39,6 +42,8 @@ class Moments:
 
     def take(self, concepts: Tensor) -> Moments:
         """The same images and units for some of the concepts."""
+        if torch.equal(concepts, torch.arange(len(self.gram), device=concepts.device)):
+            return self
         return Moments(
             self.num_images,
             self.concept_mean[concepts],
@@ -74,7 +79,7 @@ def moments(
     that is constant is shifted by itself and has products of exactly 0.
 
     Products are made and kept in `dtype`; by default float64 if N * C * (C + U) is at most 2^34
-    (a second on one core), else float32, whose error is about 1e-6 of the columns' deviations. On
+    (a second on one core), else float32, whose error is about 1e-6 of the deviations. On
     CUDA float32 wants `torch.backends.cuda.matmul.allow_tf32` off, as it is unless changed.
     Presence may have any floating dtype. The Gram matrix is symmetric, of which the half above the
     diagonal is computed, in squares of 1024.
@@ -103,8 +108,8 @@ def moments(
             columns = slice(start, start + SQUARE)
             gram[columns, start:].addmm_(P[:, columns].T, P[:, start:])
         cross.addmm_(P.T, A)
-        for total, values in zip(sums, (P, A), strict=True):
-            total += values.sum(0, dtype=torch.float64)
+        sums[0].add_(P.sum(0, dtype=torch.float64))
+        sums[1].add_(A.sum(0, dtype=torch.float64))
         power += A.square().sum(0, dtype=torch.float64)
     ahead, above = (total / num_images for total in sums)  # what the shifts miss of the means
     _mirror(gram)
@@ -140,27 +145,44 @@ def varies_within(values: Tensor) -> Tensor:
     return values.amax(0) > values.amin(0)
 
 
-def without_twins(train: Moments, val: Moments) -> Tensor:
+def without_twins(
+    train: Moments,
+    val: Moments,
+    exact: Callable[[Tensor], tuple[Moments, Moments]] | None = None,
+) -> Tensor:
     """Concepts, in order, without those that vary with an earlier one in every image.
 
     Two concepts are twins if their correlation is above 1 - 1e-8 on train and on val (or both are
     constant on val). A concept that is constant on train has no weight there and is left out too.
+    Float32 cannot tell this: `exact` gives both moments of some concepts in float64, and is asked
+    for those whose correlation is above 1 - 1e-5.
 
     Deviation: the authors keep both, among whom the elastic net then shares one weight, so that a
     repeated word in the concept set ("missile" is two classes of ImageNet) changes the ranking of
     all concepts. Here it changes nothing.
     """
     varies = train.gram.diagonal() > 0
-    twins = _twins(train, varies)
+    in_float64 = train.gram.dtype == torch.float64
+    twins = _twins(train, val, TWIN_DISTANCE if in_float64 or exact is None else SUSPICION)
+    if not in_float64 and exact is not None:
+        suspects = torch.nonzero((twins | twins.T).any(0)).flatten()
+        twins = torch.zeros_like(twins)
+        if len(suspects):
+            twins[suspects[:, None], suspects] = _twins(*exact(suspects), TWIN_DISTANCE)
+    return torch.nonzero(varies & ~twins.any(0)).flatten()
+
+
+def _twins(train: Moments, val: Moments, distance: float) -> Tensor:
+    """(C, C) of whether a concept is a twin of a later one: above the diagonal alone."""
     on_val = val.gram.diagonal() > 0
-    twins &= _twins(val, on_val) | ~(on_val[:, None] | on_val)
-    has_earlier = twins.triu(1).any(0)
-    return torch.nonzero(varies & ~has_earlier).flatten()
+    twins = _correlated(val, distance)
+    twins |= ~(on_val[:, None] | on_val)
+    twins &= _correlated(train, distance)
+    return twins.triu_(1)
 
 
-def _twins(split: Moments, varies: Tensor) -> Tensor:
+def _correlated(split: Moments, distance: float) -> Tensor:
     """(C, C) of whether two varying concepts have a correlation of practically 1."""
-    deviation = split.gram.diagonal().sqrt()
-    scale = torch.where(varies, 1 / deviation, 0.0)
-    correlation = split.gram * scale[:, None] * scale
-    return correlation > 1 - TWIN_DISTANCE
+    variance = split.gram.diagonal()
+    scale = torch.where(variance > 0, variance.rsqrt(), 0.0)
+    return (split.gram * scale[:, None]).mul_(scale) > 1 - distance

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 from le_bench.errors import unknown_name
 from le_bench_plugins.explainers.linear.elastic_net import RankingSolver
+from le_bench_plugins.explainers.linear.exact_solver import Exact
 from le_bench_plugins.explainers.linear.glm_saga_solver import GlmSaga
 
 SOLVERS: Mapping[str, Callable[[], RankingSolver]] = {
+    "exact": Exact,
     "glm-saga": GlmSaga,
     "glm-saga-stochastic": lambda: GlmSaga(protocol="stochastic"),
 }

@@ -8,7 +8,7 @@ concepts are nearly collinear.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,11 +45,11 @@ def solve_working_sets(sets: WorkingSets) -> Tensor:
     solved = sets.weights.clone()
     places = torch.arange(len(solved), device=solved.device)
     for _ in range(MOST_STEPS):
-        swept, residual = _sweep(sets)
-        weights, settled = _newton(sets, swept)
-        residual = sets.cross - (sets.gram @ weights[..., None])[..., 0]
-        excess = torch.where(weights == 0, residual.abs() - sets.l1, -torch.inf).amax(1)
-        done = settled & (excess <= sets.tolerance)
+        weights, settled = _newton(sets, _sweep(sets))
+        slope = sets.cross - (sets.gram @ weights[..., None])[..., 0] - sets.l2 * weights
+        zero = weights == 0
+        miss = torch.where(zero, slope.abs() - sets.l1, (slope - sets.l1 * weights.sign()).abs())
+        done = miss.masked_fill(settled[:, None] & ~zero, 0.0).amax(1) <= sets.tolerance
         solved[places] = weights
         if done.all():
             break
@@ -57,14 +57,12 @@ def solve_working_sets(sets: WorkingSets) -> Tensor:
             going = ~done
             places, sets = places[going], sets.take(going, weights[going])
         else:
-            sets = WorkingSets(
-                sets.gram, sets.cross, weights, sets.l1, sets.l2, sets.tolerance
-            )
+            sets = replace(sets, weights=weights)
     return solved
 
 
-def _sweep(sets: WorkingSets) -> tuple[Tensor, Tensor]:
-    """Weights after some sweeps of coordinate descent, and what they leave of `cross`."""
+def _sweep(sets: WorkingSets) -> Tensor:
+    """Weights after some sweeps of coordinate descent."""
     weights = sets.weights.T.contiguous()
     residual = sets.cross - (sets.gram @ sets.weights[..., None])[..., 0]
     diagonal = sets.gram.diagonal(dim1=1, dim2=2).T.contiguous()
@@ -77,7 +75,7 @@ def _sweep(sets: WorkingSets) -> tuple[Tensor, Tensor]:
             new = (wanted - wanted.clamp(-bound[j], bound[j])) * scale[j]
             residual.addcmul_(sets.gram[:, j], (old - new)[:, None])
             old.copy_(new)
-    return weights.T.contiguous(), residual
+    return weights.T.contiguous()
 
 
 def _newton(sets: WorkingSets, weights: Tensor) -> tuple[Tensor, Tensor]:
