@@ -1,7 +1,8 @@
-"""What lies beside results: the explanations of a layer, and what explaining cost.
+"""What lies beside results: explanations of a layer, what they cost, and what was asked.
 
 Explanations: `<explanations>/<experiment>/<model>/<layer>/<explainer>.json`, deterministic.
 Costs: `<costs>/<experiment>.json`, measured and machine-dependent, hence kept apart.
+About: `<about>/<experiment>.json`, title, description and chosen pairs of an experiment.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from le_bench.boards.files import ResultError, faults_message, file_name
 from le_bench.boards.folders import RecordKind, decode, read_records, write_record
-from le_bench.boards.records import Cost, Costs, LayerExplanations
+from le_bench.boards.records import About, Cost, Costs, LayerExplanations
 from le_bench.boards.results import layer_folder
 
 
@@ -22,12 +23,30 @@ def explanations_path(folder: Path, layer: LayerExplanations) -> Path:
 
 
 def costs_path(folder: Path, experiment: str) -> Path:
-    """Where the costs of an experiment lie."""
+    """Where the costs, or the description, of an experiment lie."""
     return folder / f"{file_name(experiment)}.json"
 
 
 EXPLANATIONS = RecordKind("explanations", LayerExplanations, explanations_path)
 COSTS = RecordKind("costs", Costs, lambda folder, costs: costs_path(folder, costs.experiment))
+
+
+ABOUT = RecordKind(
+    "descriptions of experiments", About, lambda folder, about: costs_path(folder, about.experiment)
+)
+
+
+def write_about(folder: Path, about: About) -> bool:
+    """Write what boards say of an experiment; say whether the file changed."""
+    return write_record(folder, about, ABOUT)
+
+
+def read_about(folder: Path) -> list[About]:
+    """What boards say of all experiments, sorted; none if there is no such folder.
+
+    Raises ResultError with every fault of every file.
+    """
+    return sorted(read_records(folder, folder.glob("*.json"), ABOUT), key=lambda a: a.experiment)
 
 
 def write_explanations(folder: Path, layer: LayerExplanations) -> bool:

@@ -9,12 +9,12 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from le_bench.boards.companions import read_costs, read_explanations
+from le_bench.boards.companions import read_about, read_costs, read_explanations
 from le_bench.boards.files import ResultError, file_name, write_text
 from le_bench.boards.folders import remove
 from le_bench.boards.grid import make_grids
 from le_bench.boards.pages import MARKS, Board, board_json, board_page, index_page
-from le_bench.boards.records import Costs, Failure, LayerExplanations, Result
+from le_bench.boards.records import About, Costs, Failure, LayerExplanations, Result
 from le_bench.boards.results import mixed_faults, read_failures, read_results
 
 INDEX = "README"
@@ -26,14 +26,14 @@ def render(
     explanations: Sequence[LayerExplanations] = (),
     costs: Sequence[Costs] = (),
     failures: Sequence[Failure] = (),
-    pairs: Sequence[tuple[str, str]] = (),
+    about: Sequence[About] = (),
     include_partial: bool = False,
 ) -> dict[str, str]:
     """The boards as texts by file name, relative to the leaderboards folder.
 
     `README.md` is the index, `<experiment>.md` one board, `<experiment>.json` the same numbers
-    for machines. `pairs` are further explainers to compare, by name, where both occur. The order
-    of no argument but `pairs` matters.
+    for machines. `about` gives titles, descriptions and further pairs of explainers to compare. The
+    order of no argument matters.
 
     Raises ResultError for partial results, unless asked for with `include_partial` (boards then
     carry a watermark), and for results that do not go together.
@@ -58,7 +58,7 @@ def render(
                 if each.experiment == experiment
                 for cost in each.cells
             },
-            pairs=tuple(pairs),
+            about=next((each for each in about if each.experiment == experiment), None),
         )
         for experiment in sorted({grid.experiment for grid in grids})
     ]
@@ -67,20 +67,18 @@ def render(
     return files | {f"{INDEX}.md": index_page(boards)}
 
 
-def board_files(
-    folder: Path, *, pairs: Sequence[tuple[str, str]] = (), include_partial: bool = False
-) -> dict[str, str]:
+def board_files(folder: Path, *, include_partial: bool = False) -> dict[str, str]:
     """The boards of a leaderboards folder, rendered from the records under it.
 
-    Read are `results/`, `explanations/` and `costs/`. Raises ResultError as reading them and
-    `render` do.
+    Read are `results/`, `explanations/`, `costs/` and `about/`. Raises ResultError as reading
+    them and `render` do.
     """
     return render(
         read_results(folder / "results"),
         explanations=read_explanations(folder / "explanations"),
         costs=read_costs(folder / "costs"),
         failures=read_failures(folder / "results"),
-        pairs=pairs,
+        about=read_about(folder / "about"),
         include_partial=include_partial,
     )
 

@@ -18,6 +18,15 @@ _MARKUP = re.compile(r"(?<![^\W_])_|_(?![^\W_])|://|www\.|:.*:|^\d+[.)]\s", re.I
 _LONGEST_REASON = 200
 
 
+def prose(text: str) -> str:
+    """A text from outside as one harmless paragraph: no markup, link or HTML of it works.
+
+    >>> prose("two\nlines with [a link](http://x) <b>")
+    'two lines with \\[a link\\](http://x) \\<b\\>'
+    """
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+
+
 def shown(name: str) -> str:
     """A name from outside as inline Markdown: as it is if that is harmless, else as code.
 

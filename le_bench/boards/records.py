@@ -240,3 +240,14 @@ class Costs:
     experiment: Name
     cells: tuple[Cost, ...]
     schema: Schema = SCHEMA
+
+
+@dataclass(frozen=True, config=_STRICT)
+class About:
+    """What a board says of its experiment, and the pairs of explainers it compares by name."""
+
+    experiment: Name
+    title: str
+    description: str
+    pairs: tuple[tuple[Name, Name], ...] = ()
+    schema: Schema = SCHEMA

@@ -42,7 +42,8 @@ class Experiment:
     """What is run: every explainer on every layer, under every simulator, by every scorer.
 
     `units` limits each layer to its first units (None: all). `published` holds figures of papers,
-    by (model, layer, explainer, simulator, scorer). Unless `allow_same_encoder`, a simulator never
+    by (model, layer, explainer, simulator, scorer); `compare` names pairs of explainers whose
+    difference the board shows. Unless `allow_same_encoder`, a simulator never
     judges an explainer that used the very same encoder.
     """
 
@@ -57,5 +58,6 @@ class Experiment:
     simulators: tuple[Row[Simulator], ...]
     scorers: tuple[Row[Scorer], ...]
     published: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+    compare: tuple[tuple[str, str], ...] = ()
     units: int | None = None
     allow_same_encoder: bool = False

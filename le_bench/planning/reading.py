@@ -34,6 +34,7 @@ KEYS = (
     "simulators",
     "scorers",
     "published",
+    "compare",
 )
 CELL_KEYS = ("model", "layer", "explainer", "simulator", "scorer")
 
@@ -113,6 +114,7 @@ class _Reader:
         if isinstance(values["units"], int) and values["units"] < 1:
             self.faults.add("units", f"must be at least 1, not {values['units']}")
         values["published"] = self._published(values)
+        values["compare"] = self._compare([row.id for row in values["explainers"]])
         if self.faults.messages:
             return None
         return Experiment(**cast(Any, values))
@@ -249,6 +251,18 @@ class _Reader:
             self.faults.add(where, f"id must be 1 to 80 characters without / \\ |, not {name!r}")
             return ""
         return name
+
+    def _compare(self, known: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        pairs = self.table.get("compare", [])
+        if not isinstance(pairs, list) or not all(
+            isinstance(pair, list) and len(pair) == 2 for pair in pairs
+        ):
+            self.faults.add("compare", f"must be a list of pairs of explainer ids, not {pairs!r}")
+            return ()
+        for name in dict.fromkeys(name for pair in pairs for name in pair):
+            if name not in known:
+                self.faults.add("compare", unknown_name("explainer", str(name), known))
+        return tuple((first, second) for first, second in pairs)
 
     def _published(self, values: Mapping[str, Any]) -> dict[tuple[str, ...], float]:
         known = {

@@ -39,7 +39,10 @@ def apply_settings(table: Mapping[str, Any], settings: Sequence[str]) -> dict[st
 
 
 def select_rows(table: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[str, Any]:
-    """A copy of the table with only the named rows of [[key]]; all of them if none is named."""
+    """A copy of the table with only the named rows of [[key]]; all of them if none is named.
+
+    Pairs to compare go with the explainers they name.
+    """
     rows = table.get(key, [])
     if not names or not isinstance(rows, list):
         return dict(table)
@@ -48,7 +51,10 @@ def select_rows(table: Mapping[str, Any], key: str, names: Sequence[str]) -> dic
         if name not in known:
             message = unknown_name(key.removesuffix("s"), name, list(known))
             raise ExperimentError(f"--{key.removesuffix('s')} {name}: {message}")
-    return {**table, key: [row for row in rows if _row_name(row) in names]}
+    selected = {**table, key: [row for row in rows if _row_name(row) in names]}
+    if key == "explainers" and isinstance(table.get("compare"), list):
+        selected["compare"] = [pair for pair in table["compare"] if set(pair) <= set(names)]
+    return selected
 
 
 def select_layers(table: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from le_bench.boards.companions import (
     costs_path,
     explanations_path,
     read_costs,
+    write_about,
     write_explanations,
 )
 from le_bench.boards.files import file_name
 from le_bench.boards.folders import read_if_sound
 from le_bench.boards.records import (
+    About,
     Cell,
     Cost,
     Failure,
@@ -98,7 +100,14 @@ class Collector:
             self._write_failure(Failure(key, cell, "plan", reason, not_applicable=True))
             self.written.not_applicable += 1
         self._costs(costs)
+        about = About(
+            self.experiment.name,
+            self.experiment.title,
+            " ".join(self.experiment.description.split()),
+            self.experiment.compare,
+        )
         if complete:
+            self.written.changed += write_about(self.out / "about", about)
             self._remove_others()
         return self.written
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from le_bench.boards.leaderboard import render
-from le_bench.boards.records import Costs, Failure, LayerExplanations, Result
+from le_bench.boards.records import About, Costs, Failure, LayerExplanations, Result
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "boards"
 
@@ -32,7 +32,9 @@ def test_boards_are_golden(
         explanations=explanations,
         costs=costs,
         failures=failures,
-        pairs=[("le-siglip", "clip-dissect")],
+        about=[
+            About("tiny", "A tiny board", "Made up [for tests].", (("le-siglip", "clip-dissect"),))
+        ],
     )[name]
     if os.environ.get("LE_BENCH_UPDATE_GOLDEN") == "1":
         golden.parent.mkdir(parents=True, exist_ok=True)

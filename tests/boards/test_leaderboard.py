@@ -19,6 +19,7 @@ from le_bench.boards.companions import add_costs, write_explanations
 from le_bench.boards.files import ResultError
 from le_bench.boards.leaderboard import board_files, check_boards, render, write_boards
 from le_bench.boards.records import (
+    About,
     Cell,
     Cost,
     Costs,
@@ -209,7 +210,8 @@ def test_small_scores_have_a_fourth_decimal(result_of: ResultMaker) -> None:
 
 def test_paired_differences_tell_shared_units(tiny: list[Result]) -> None:
     """Consecutive rows and chosen pairs are compared; fewer units than the layer has are told."""
-    text = render(tiny, pairs=[("le-siglip", "clip-dissect"), ("le-siglip", "unknown")])["tiny.md"]
+    about = About("tiny", "", "", (("le-siglip", "clip-dissect"), ("le-siglip", "unknown")))
+    text = render(tiny, about=[about])["tiny.md"]
 
     table = text.split("### Simulator siglip")[1].split("#### Paired differences\n\n")[1]
     rows = [line.split("|")[1].strip() for line in table.split("\n\n")[1].splitlines()[2:]]
