@@ -41,7 +41,7 @@ _REGENERATE = """\
 To make these boards again, run
 
 ```
-le-bench run leaderboards/experiments/<experiment>.toml
+le-bench run <experiment>
 le-bench leaderboard
 ```
 
