@@ -54,7 +54,8 @@ def test_the_board_shown_is_the_committed_one() -> None:
     assert shown is not None
 
     if os.environ.get("LE_BENCH_UPDATE_GOLDEN"):
-        (ROOT / "README.md").write_text(README.replace(shown[1], f"{table}\n"))
+        whole = README[: shown.start(1)] + f"{table}\n" + README[shown.end(1) :]
+        (ROOT / "README.md").write_text(whole)
     else:
         assert shown[1] == f"{table}\n"
 
