@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,22 +105,25 @@ def test_an_unusable_folder_is_one_message(tmp_path: Path) -> None:
     )
 
 
-def _write_often(folder: str) -> None:
-    store = Store(Path(folder))
-    for _ in range(30):
-        store.write("explain", KEY, Artifact({"values": torch.ones(1000)}), "race")
+WRITE_OFTEN = """
+import sys, torch
+from pathlib import Path
+from le_bench.running.store import Artifact, Store
+
+store = Store(Path(sys.argv[1]))
+for _ in range(30):
+    store.write("explain", sys.argv[2], Artifact({"values": torch.ones(1000)}), "race")
+"""
 
 
 def test_racing_writers_leave_a_whole_value(tmp_path: Path) -> None:
     """Two processes that write the same key at once never leave a half-written value."""
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_write_often, args=(str(tmp_path),)) for _ in range(2)]
     store = Store(tmp_path)
+    command = [sys.executable, "-c", WRITE_OFTEN, str(tmp_path), KEY]
 
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+    writers = [subprocess.Popen(command) for _ in range(2)]
+    codes = [writer.wait() for writer in writers]
 
+    assert codes == [0, 0]
     assert store.read("explain", KEY) is not None
-    assert all(writer.exitcode == 0 for writer in writers)
+    assert not list(tmp_path.rglob("*.tmp"))

@@ -86,6 +86,8 @@ def save_weights(model: nn.Module, path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     save_file(state, unfinished)
+    # safetensors gives files to their owner alone; installed weights are read by everyone.
+    unfinished.chmod(0o644)
     unfinished.replace(path)
     return path.stat().st_size
 
