@@ -50,14 +50,19 @@ def command(
     simulator: Simulators = None,
     limit_units: LimitUnits = None,
     device: Device = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images through a model at once.")] = 256,
+    batch_size: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Images through a model at once.")
+    ] = 256,
     workers: Annotated[
-        int, typer.Option(min=0, help="Local worker processes; 0 computes in this process.")
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Local worker processes; 0 computes in this process."
+        ),
     ] = 0,
     cache: Cache = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of results and boards. Default: leaderboards."),
+        typer.Option(metavar="FOLDER", help="Folder of results and boards. Default: leaderboards."),
     ] = None,
 ) -> None:
     """Run an experiment and write its leaderboards.

@@ -23,7 +23,7 @@ BOARDS = Path("leaderboards")
 ExperimentName = Annotated[
     str,
     typer.Argument(
-        metavar="[EXPERIMENT]",
+        metavar="EXPERIMENT",
         help="A TOML file, or the name of one in leaderboards/experiments or in the package.",
     ),
 ]
@@ -37,23 +37,33 @@ PluginFiles = Annotated[
 ]
 Cache = Annotated[
     Path | None,
-    typer.Option(help="Folder of finished steps. Default: $LE_BENCH_HOME or the user's cache."),
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder of finished steps. Default: $LE_BENCH_HOME or the user's cache.",
+    ),
 ]
 Explainers = Annotated[
-    list[str] | None, typer.Option("--explainer", help="Only this explainer. Repeatable.")
+    list[str] | None,
+    typer.Option("--explainer", metavar="NAME", help="Only this explainer. Repeatable."),
 ]
 Models = Annotated[
-    list[str] | None, typer.Option("--model", help="Only this target model. Repeatable.")
+    list[str] | None,
+    typer.Option("--model", metavar="NAME", help="Only this target model. Repeatable."),
 ]
-Layers = Annotated[list[str] | None, typer.Option("--layer", help="Only this layer. Repeatable.")]
+Layers = Annotated[
+    list[str] | None, typer.Option("--layer", metavar="NAME", help="Only this layer. Repeatable.")
+]
 Simulators = Annotated[
-    list[str] | None, typer.Option("--simulator", help="Only this simulator. Repeatable.")
+    list[str] | None,
+    typer.Option("--simulator", metavar="NAME", help="Only this simulator. Repeatable."),
 ]
 LimitUnits = Annotated[
     int | None,
-    typer.Option(min=1, help="Only the first units of each layer; marks results as partial."),
+    typer.Option(
+        min=1, metavar="N", help="Only the first units of each layer; marks results as partial."
+    ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
 @dataclass(frozen=True, slots=True)
