@@ -42,7 +42,7 @@ def make_problem(
         moments(presence[:cut], activations[:cut]),
         moments(presence[cut:], activations[cut:]),
         PENALTY,
-        (presence[:cut], activations[:cut]),
+        lambda: (presence[:cut], activations[:cut]),
         seed=seed,
     )
 

@@ -23,6 +23,7 @@ from le_bench_plugins.explainers.linear.moments import Moments
 
 TIE = 1e-9  # weights and correlations closer than this are equal when concepts are ordered
 TIE_OF_FLOAT32 = 1e-6
+NUMBERS_AT_ONCE = 2**21  # of units x concepts that are ranked
 MOST_STEPS = 1e15  # so that whole numbers of steps, and thrice that, are exact in float64
 
 
@@ -190,11 +191,17 @@ def best_ranked(weights: Tensor, residual: Tensor, num_ranked: int) -> Tensor:
     >>> best_ranked(weights, torch.tensor([[0.01, -0.05, 0.05, 0.03]]), 3).tolist()
     [[2, 3, 0]]
     """
+    at_once = max(1, NUMBERS_AT_ONCE // max(1, weights.shape[1]))
+    parts = zip(torch.split(weights, at_once), torch.split(residual, at_once), strict=True)
+    return torch.cat([_best_ranked(w, r, min(num_ranked, weights.shape[1])) for w, r in parts])
+
+
+def _best_ranked(weights: Tensor, residual: Tensor, count: int) -> Tensor:
+    """`best_ranked` of a few units."""
     tie = TIE if weights.dtype == torch.float64 else TIE_OF_FLOAT32
     value = torch.where(weights == 0, residual, weights).double()
     steps = (value / tie).round_().clamp_(-MOST_STEPS, MOST_STEPS)
     key = steps + weights.sign() * (3 * MOST_STEPS)
-    count = min(num_ranked, key.shape[1])
     if count == 0:
         return torch.empty(len(key), 0, dtype=torch.long, device=key.device)
     last = key.topk(count, dim=1).values[:, -1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,10 +17,12 @@ from le_bench_plugins.explainers.linear.elastic_net import (
     RankingSolver,
     best_ranked,
 )
+from le_bench_plugins.explainers.linear.threads import one_thread
 from le_bench_plugins.explainers.linear.working_set import WorkingSets, solve_working_sets
 
-NUMBERS_AT_ONCE = 2**23  # in a matrix of units x concepts, or in the Gram matrices of a batch
-UNITS_AT_ONCE = 512
+NUMBERS_AT_ONCE = 2**23  # in a matrix of units x concepts
+NUMBERS_OF_BATCH = 2**22  # in the Gram matrices of a batch
+UNITS_OF_BATCH = 256
 FIRST_SIZE = 64
 LEAST_GROWTH = 48
 
@@ -74,7 +77,8 @@ class Exact(RankingSolver):
         order = torch.empty(count, num_units, dtype=torch.long, device=weights.device)
         if problem.cross.numel() == 0:
             return Ranking(weights, gap, order)
-        at_once = max(1, NUMBERS_AT_ONCE // num_concepts)
+        parts = -(-num_units * num_concepts // NUMBERS_AT_ONCE)
+        at_once = -(-num_units // parts)
         for units in torch.split(torch.arange(num_units, device=weights.device), at_once):
             first = None if start is None else start[:, units].T.contiguous()
             net = _Nets(problem, problem.cross[:, units].T.contiguous(), first)
@@ -119,10 +123,15 @@ class _Nets:
     def relative_gap(self, power: Tensor) -> Tensor:
         """See `elastic_net.relative_gap`; here from the residuals at hand."""
         l1, l2 = self.penalty.l1, self.penalty.l2
-        fitted = (self.cross * self.weights).sum(1, dtype=torch.float64)
-        kept = (self.residual * self.weights).sum(1, dtype=torch.float64)
-        norm = self.weights.square().sum(1, dtype=torch.float64)
-        length = self.weights.abs().sum(1, dtype=torch.float64)
+        units, concepts = self.weights.nonzero(as_tuple=True)
+        weights = self.weights[units, concepts].double()
+
+        def over_support(values: Tensor) -> Tensor:
+            return torch.zeros_like(power).index_add_(0, units, values * weights)
+
+        fitted = over_support(self.cross[units, concepts])
+        kept = over_support(self.residual[units, concepts])
+        norm, length = over_support(weights), over_support(weights.sign())
         squares = power - fitted - kept
         steepest = torch.sub(self.residual, self.weights, alpha=l2).abs_().amax(1).double()
         kappa = (l1 / steepest.clamp_min(1e-300)).clamp_max(1)
@@ -148,25 +157,31 @@ class _Nets:
         return torch.sub(self.cross[units], explained)
 
     def _solve_round(self, live: Tensor, excess: Tensor, sizes: Tensor, tolerance: float) -> None:
-        """Solve the working sets: for each live unit the `sizes` concepts of largest excess."""
+        """Solve the working sets: for each live unit the `sizes` concepts of largest excess.
+
+        On the CPU batches are solved side by side, each by one thread.
+        """
         found = excess.topk(int(sizes.max()), dim=1).indices
-        by_size = sizes.argsort(stable=True)
-        for batch in _batches(by_size, sizes):
+
+        def solve(batch: Tensor) -> None:
             size = int(sizes[batch].max())
-            units, concepts = live[batch], found[batch, :size]
+            rows, concepts = live[batch][:, None], found[batch, :size]
             padding = torch.arange(size, device=sizes.device) >= sizes[batch][:, None]
-            rows = units[:, None]
+            cross = self.cross[rows, concepts]
             sets = WorkingSets(
                 gram=self._grams(concepts),
-                cross=self.cross[rows, concepts],
+                cross=cross,
                 weights=self.weights[rows, concepts].masked_fill_(padding, 0.0),
-                l1=torch.full_like(self.cross[rows, concepts], self.penalty.l1).masked_fill_(
-                    padding, torch.inf
-                ),
+                l1=torch.full_like(cross, self.penalty.l1).masked_fill_(padding, torch.inf),
                 l2=self.penalty.l2,
                 tolerance=tolerance,
             )
             self.weights[rows, concepts] = solve_working_sets(sets)
+
+        side_by_side = torch.get_num_threads() if live.device.type == "cpu" else 1
+        with one_thread(), ThreadPoolExecutor(side_by_side) as threads:
+            for _ in threads.map(solve, _batches(sizes.argsort(stable=True), sizes)):
+                pass  # errors are raised here
 
     def _grams(self, concepts: Tensor) -> Tensor:
         """(B, m, m) of the Gram matrix at concepts (B, m)."""
@@ -179,8 +194,8 @@ def _batches(by_size: Tensor, sizes: Tensor) -> Iterator[Tensor]:
     largest = sizes[by_size].tolist()
     start = 0
     while start < len(by_size):
-        end = min(start + UNITS_AT_ONCE, len(by_size))
-        while end > start + 1 and largest[end - 1] ** 2 * (end - start) > NUMBERS_AT_ONCE:
+        end = min(start + UNITS_OF_BATCH, len(by_size))
+        while end > start + 1 and largest[end - 1] ** 2 * (end - start) > NUMBERS_OF_BATCH:
             end = start + (end - start + 1) // 2
         yield by_size[start:end]
         start = end

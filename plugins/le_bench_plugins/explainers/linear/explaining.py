@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor
 from le_bench.types import Evidence, Explanation, Term
 from le_bench_plugins.explainers.linear.elastic_net import Penalty, standardise
 from le_bench_plugins.explainers.linear.greedy import GreedyRules, greedy_search
-from le_bench_plugins.explainers.linear.least_squares import ScaledMoments, fit_all
-from le_bench_plugins.explainers.linear.moments import Moments, moments, without_twins
+from le_bench_plugins.explainers.linear.least_squares import ScaledMoments, doubted, fit_all
+from le_bench_plugins.explainers.linear.moments import Moments, moments, pooled, without_twins
 from le_bench_plugins.explainers.linear.presence import SplitPresence
 from le_bench_plugins.explainers.linear.presence_filter import (
     LEAST_PRESENCE,
@@ -45,6 +45,7 @@ class RankedConcepts:
     concepts: tuple[str, ...]
     units: Tensor
     train: Moments
+    val: Moments
     scaled: ScaledMoments
     order: Tensor | None
 
@@ -77,6 +78,21 @@ def explain_by_top_concepts(
 
     num_ranked = max(k, GreedyRules().num_ranked)  # what the greedy search asks for, to share it
     return _explain(presence, evidence, options, num_ranked, choose)
+
+
+def explain_by_pooled_search(
+    presence: SplitPresence, evidence: Evidence, rules: GreedyRules, doubt: float
+) -> list[Explanation]:
+    """An explanation for each unit: greedy search on all images at once; see `doubted`."""
+
+    def choose(ranked: RankedConcepts) -> tuple[Tensor, Tensor]:
+        scaled = doubted(pooled(ranked.train, ranked.val), doubt)
+        found = greedy_search(scaled, None, replace(rules, width="all"))
+        places = found.concepts.clamp_min(0)
+        scale = ranked.scaled.deviation[places] / scaled.deviation[places]
+        return found.concepts, found.weights * scale
+
+    return _explain(presence, evidence, None, 0, choose)
 
 
 def _explain(
@@ -167,7 +183,7 @@ def _ranked_concepts(
     kept = presence.take(measured["concepts"])
     scaled = ScaledMoments.of(train, val)
     if options is None:
-        return RankedConcepts(kept.concepts, columns, train, scaled, None)
+        return RankedConcepts(kept.concepts, columns, train, val, scaled, None)
 
     def rank() -> dict[str, Tensor]:
         def images() -> tuple[Tensor, Tensor]:
@@ -187,7 +203,7 @@ def _ranked_concepts(
         "seed": evidence.seed if options.solver == "glm-saga-stochastic" else None,
     }
     order = evidence.memory.remember("concept ranking", parts, rank)["order"]
-    return RankedConcepts(kept.concepts, columns, train, scaled, order)
+    return RankedConcepts(kept.concepts, columns, train, val, scaled, order)
 
 
 def _part(activations: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from le_bench.types import require
 from le_bench_plugins.explainers.linear.elastic_net import TIE
 from le_bench_plugins.explainers.linear.growing_fits import GrowingFits
 from le_bench_plugins.explainers.linear.least_squares import ScaledMoments
+from le_bench_plugins.explainers.linear.threads import one_thread
 
 NUMBERS_AT_ONCE = 2**23  # of units x candidates x concepts chosen so far
 
@@ -96,7 +97,8 @@ def greedy_search(scaled: ScaledMoments, order: Tensor | None, rules: GreedyRule
     parts = []
     for units in torch.split(torch.arange(num_units, device=device), at_once):
         pool = None if order is None else order[:, units].T.contiguous()
-        parts.append(_search(GrowingFits(scaled, pool, units, rules.max_length), rules))
+        with one_thread():
+            parts.append(_search(GrowingFits(scaled, pool, units, rules.max_length), rules))
     return Found(
         torch.cat([part.concepts for part in parts]),
         torch.cat([part.weights for part in parts]),

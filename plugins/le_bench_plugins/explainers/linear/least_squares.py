@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -52,6 +52,21 @@ def collinear(dtype: torch.dtype) -> float:
     In float32 what is left has an error of about 1e-6, so that smaller shares mean nothing.
     """
     return COLLINEAR if dtype == torch.float64 else COLLINEAR_IN_FLOAT32
+
+
+def doubted(split: Moments, doubt: float) -> ScaledMoments:
+    """The moments of one set of images, as both splits, if concepts are doubted.
+
+    Where presence P is a calibrated probability, the truth has a variance that P does not show:
+    the mean of P (1 - P). A share `doubt` of that is added to the variance of each concept. With
+    0, least squares fits what the encoder sees; with 1, it fits what those see who see the truth,
+    if the unit responds to nothing but what P shows. Labels are not doubted: there P (1 - P) is 0.
+    """
+    variance = split.gram.diagonal().double()
+    scaled = ScaledMoments.of(split, split)
+    hidden = (split.concept_mean * (1 - split.concept_mean) - variance).clamp_min(0)
+    gram = scaled.gram + torch.diag((doubt * hidden / variance).to(scaled.gram.dtype))
+    return replace(scaled, gram=gram, val_gram=gram)
 
 
 def fit_all(scaled: ScaledMoments, sets: Tensor) -> Tensor:

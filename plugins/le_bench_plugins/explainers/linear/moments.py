@@ -108,8 +108,8 @@ def moments(
             columns = slice(start, start + SQUARE)
             gram[columns, start:].addmm_(P[:, columns].T, P[:, start:])
         cross.addmm_(P.T, A)
-        sums[0].add_(P.sum(0, dtype=torch.float64))
-        sums[1].add_(A.sum(0, dtype=torch.float64))
+        sums[0].add_(P.sum(0))
+        sums[1].add_(A.sum(0))
         power += A.square().sum(0, dtype=torch.float64)
     ahead, above = (total / num_images for total in sums)  # what the shifts miss of the means
     _mirror(gram)
@@ -122,6 +122,24 @@ def moments(
         gram,
         cross,
         power / num_images - above.square(),
+    )
+
+
+def pooled(train: Moments, val: Moments) -> Moments:
+    """The moments over the images of both splits."""
+    n, m = train.num_images, val.num_images
+    share = m / (n + m)
+    between = (share * (1 - share)).sqrt()
+    shift = between * (train.concept_mean - val.concept_mean)
+    rise = between * (train.activation_mean - val.activation_mean)
+    dtype, weight = train.gram.dtype, float(share)
+    return Moments(
+        n + m,
+        torch.lerp(train.concept_mean, val.concept_mean, share),
+        torch.lerp(train.activation_mean, val.activation_mean, share),
+        torch.lerp(train.gram, val.gram, weight).addr_(shift.to(dtype), shift.to(dtype)),
+        torch.lerp(train.cross, val.cross, weight).addr_(shift.to(dtype), rise.to(dtype)),
+        torch.lerp(train.power, val.power, share) + rise.square(),
     )
 
 

@@ -101,6 +101,15 @@ def encoder_presence(
     return SplitPresence(texts, train, val)
 
 
+def label_or_encoder_presence(
+    evidence: Evidence, encoder: Encoder | None, concepts: ConceptSet, explainer: str
+) -> SplitPresence:
+    """What the labels imply if there is no encoder, else what it sees of the concepts."""
+    if encoder is None:
+        return label_presence(evidence, explainer)
+    return encoder_presence(evidence, encoder, concepts, explainer)
+
+
 def _from_embeddings(view: ProbeView, encoder: Encoder, texts: tuple[str, ...]) -> PresenceBlocks:
     def read(places: Tensor) -> Tensor:
         part = ProbeView(view.split, view.rows[places], view.encodings)

@@ -12,6 +12,7 @@ from le_bench_plugins.explainers.linear.blocks import PresenceBlocks
 NUM_CLEAREST = 5  # images whose mean presence decides
 LEAST_PRESENCE = 0.5
 LEAST_DEVIATION = 1e-5
+SAMPLE = 1024  # images whose mean is taken for typical
 
 
 def occurring_concepts(
@@ -37,15 +38,16 @@ def occurring_concepts(
     num_images, num_concepts = source.shape
     if num_images == 0 or num_concepts == 0:
         return torch.empty(0, dtype=torch.long)
-    first = source.at(torch.zeros(1, dtype=torch.long))
-    clearest = first.new_full((min(NUM_CLEAREST, num_images), num_concepts), -torch.inf)
-    typical = first[0].double()
-    sums = squares = torch.zeros_like(typical)
+    sample = source.sample(SAMPLE).float()
+    typical = torch.where(sample.amin(0) < sample.amax(0), sample.mean(0), sample[0])
+    clearest = sample.new_full((min(NUM_CLEAREST, num_images), num_concepts), -torch.inf)
+    sums = squares = torch.zeros_like(typical, dtype=torch.float64)
     for block in source.blocks():
         if look is not None:
             look(block)
-        _keep_clearest(clearest, block)
-        from_typical = block.double() - typical
+        values = block.float()
+        _keep_clearest(clearest, values)
+        from_typical = values - typical  # so that sums in float32 do not cancel
         sums = sums + from_typical.sum(0)
         squares = squares + from_typical.square_().sum(0)
     variance = (squares - sums.square() / num_images) / (num_images - 1)
