@@ -177,7 +177,7 @@ class Encodings(Protocol):
     """
 
     def images(self, encoder: Encoder) -> Tensor:
-        """(N, D) float32 for all probe images."""
+        """(N, D) float32 by the dataset's rows; NaN for images that the view does not hold."""
         ...
 
     def texts(self, encoder: Encoder, texts: Sequence[str]) -> Tensor:
@@ -315,3 +315,4 @@ class Outcome:
     state: Literal["done", "cached", "failed", "skipped"]
     seconds: float = 0.0
     reason: str = ""
+    fatal: bool = False  # nothing else of the run can succeed either

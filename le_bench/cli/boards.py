@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from le_bench.errors import BenchError
+
 
 def render_boards(folder: Path, *, include_partial: bool = False) -> dict[str, Path]:
     """Write the boards of a folder; the path of each experiment's board by its name."""
@@ -12,3 +14,18 @@ def render_boards(folder: Path, *, include_partial: bool = False) -> dict[str, P
     files = board_files(folder, include_partial=include_partial)
     write_boards(folder, files)
     return {Path(name).stem: folder / name for name in files if name.endswith(".md")}
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be written, before time is spent; leaves no trace."""
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    probe = existing / ".le-bench-probe"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BenchError(
+            f"--out {folder}: cannot be written ({error.strerror}); give another folder"
+        ) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from le_bench.cli.boards import render_boards
+from le_bench.cli.boards import check_folder, render_boards
 from le_bench.cli.session import (
     BOARDS,
     DEFAULT,
@@ -62,7 +62,11 @@ def command(
     cache: Cache = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Folder of results and boards. Default: leaderboards."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of results and boards. Default: leaderboards, or leaderboards-partial for "
+            "results over some units only.",
+        ),
     ] = None,
 ) -> None:
     """Run an experiment and write its leaderboards.
@@ -92,11 +96,14 @@ def command(
         limit_units,
     )
     opened = open_experiment(choices)
+    partial = opened.experiment.units is not None
+    folder = out or (PARTIAL if partial else BOARDS)
     plan = make_plan(opened.experiment, opened.plugins.origins)
     store = Store(cache_folder(cache))
     progress = survey(plan, store)
     workspace = Workspace(plan, store, chosen, batch_size)
     check_inputs(workspace, progress)
+    check_folder(folder)
     executor: Executor = InProcess(workspace)
     if workers and progress.needed:
         recipe = Recipe(
@@ -107,9 +114,8 @@ def command(
         _watch(opened, progress, executor, execute)
     finally:
         executor.close()
-    folder = out or (PARTIAL if limit_units else BOARDS)
     written = _collect(opened, progress, workspace, folder, choices)
-    board = render_boards(folder, include_partial=limit_units is not None)
+    board = render_boards(folder, include_partial=partial)
     _report(written, progress, board.get(opened.experiment.name, folder))
     if progress.failures:
         typer.echo(f"to go on: {shlex.join(['le-bench', *sys.argv[1:]])}", err=True)
@@ -132,7 +138,7 @@ def _collect(
 
     device = workspace.device.type
     collector = Collector(progress, workspace.store, opened.plugins, folder, device)
-    partial = choices.limit_units is not None
+    partial = opened.experiment.units is not None
     return collector.collect(partial=partial, complete=not choices.selective)
 
 
@@ -149,6 +155,8 @@ def _report(written: Written, progress: Progress, board: Path) -> None:
             f"have been replaced, the first: {written.not_reproduced[0]}",
             err=True,
         )
-    for reason in dict.fromkeys(progress.failures.values()):
-        typer.echo(f"failed: {reason}", err=True)
+    for key, outcome in progress.outcomes.items():
+        if outcome.state == "failed":
+            step = progress.plan.steps[key]
+            typer.echo(f"failed: {step.stage} {step.title}: {outcome.reason}", err=True)
     typer.echo(f"board: {board}")

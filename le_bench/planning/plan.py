@@ -60,17 +60,24 @@ class PlannedCell:
 class Plan:
     """All steps in an order in which inputs come first, and the cells they make.
 
-    `not_applicable` holds cells that make no sense, with the reason.
+    `not_applicable` holds cells that make no sense, with the reason; `origins` identifies the
+    code of components that are not ours.
     """
 
     experiment: Experiment
     steps: Mapping[str, Step]
     cells: tuple[PlannedCell, ...]
     not_applicable: Mapping[Cell, str] = field(default_factory=dict)
+    origins: Mapping[type[Component], str] = field(default_factory=dict)
 
     def counts(self) -> dict[Stage, int]:
         """Number of steps a stage."""
         return {stage: sum(s.stage == stage for s in self.steps.values()) for stage in STAGES}
+
+    def calibrations(self, cell: PlannedCell) -> list[str]:
+        """The keys of the calibrate steps that go into a cell."""
+        inputs = [key for at in (cell.explain, cell.simulate) for key in self.steps[at].inputs]
+        return [key for key in inputs if self.steps[key].stage == "calibrate"]
 
     def readers(self, key: str) -> list[Step]:
         """The steps that read this one, in order."""
@@ -147,7 +154,7 @@ class _Planner:
                             cell = self._cell(place, explainer, simulator, scorer)
                             score = self._score(place, scorer, simulate, cell)
                             cells.append(PlannedCell(cell, place.record, explain, simulate, score))
-        return Plan(experiment, self.steps, tuple(cells), not_applicable)
+        return Plan(experiment, self.steps, tuple(cells), not_applicable, self.origins)
 
     def _print(self, component: Component) -> dict[str, Any]:
         if component not in self.prints:

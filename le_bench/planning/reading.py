@@ -255,7 +255,8 @@ class _Reader:
     def _compare(self, known: Sequence[str]) -> tuple[tuple[str, str], ...]:
         pairs = self.table.get("compare", [])
         if not isinstance(pairs, list) or not all(
-            isinstance(pair, list) and len(pair) == 2 for pair in pairs
+            isinstance(pair, list) and len(pair) == 2 and all(isinstance(n, str) for n in pair)
+            for pair in pairs
         ):
             self.faults.add("compare", f"must be a list of pairs of explainer ids, not {pairs!r}")
             return ()
@@ -271,7 +272,11 @@ class _Reader:
             **{k: [row.id for row in values[f"{k}s"]] for k in CELL_KEYS[2:]},
         }
         published: dict[tuple[str, ...], float] = {}
-        for number, table in enumerate(self.table.get("published", []), start=1):
+        listed = self.table.get("published", [])
+        if not isinstance(listed, list):
+            self.faults.add("published", f"must be [[published]] tables, not {listed!r}")
+            return {}
+        for number, table in enumerate(listed, start=1):
             where = f"published {number}"
             if not isinstance(table, Mapping) or set(table) != {*CELL_KEYS, "value"}:
                 self.faults.add(where, f"needs exactly the keys {', '.join(CELL_KEYS)}, value")

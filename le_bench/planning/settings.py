@@ -41,7 +41,7 @@ def apply_settings(table: Mapping[str, Any], settings: Sequence[str]) -> dict[st
 def select_rows(table: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[str, Any]:
     """A copy of the table with only the named rows of [[key]]; all of them if none is named.
 
-    Pairs to compare go with the explainers they name.
+    Pairs to compare and published figures go with the rows they name.
     """
     rows = table.get(key, [])
     if not names or not isinstance(rows, list):
@@ -52,8 +52,13 @@ def select_rows(table: Mapping[str, Any], key: str, names: Sequence[str]) -> dic
             message = unknown_name(key.removesuffix("s"), name, list(known))
             raise ExperimentError(f"--{key.removesuffix('s')} {name}: {message}")
     selected = {**table, key: [row for row in rows if _row_name(row) in names]}
-    if key == "explainers" and isinstance(table.get("compare"), list):
-        selected["compare"] = [pair for pair in table["compare"] if set(pair) <= set(names)]
+    compare, published = table.get("compare"), table.get("published")
+    if key == "explainers" and isinstance(compare, list):
+        selected["compare"] = [
+            pair for pair in compare if isinstance(pair, list) and all(n in names for n in pair)
+        ]
+    if isinstance(published, list):
+        selected["published"] = _of_these(published, key.removesuffix("s"), names)
     return selected
 
 
@@ -71,7 +76,15 @@ def select_layers(table: Mapping[str, Any], paths: Sequence[str]) -> dict[str, A
         layers = [layer for layer in row.get("layers", []) if _layer_name(layer) in paths]
         if layers:
             kept.append({**row, "layers": layers})
-    return {**table, "models": kept}
+    selected = {**table, "models": kept}
+    if isinstance(table.get("published"), list):
+        selected["published"] = _of_these(table["published"], "layer", paths)
+    return selected
+
+
+def _of_these(published: Sequence[Any], key: str, names: Sequence[str]) -> list[Any]:
+    """Published figures whose `key` is among these names."""
+    return [each for each in published if isinstance(each, Mapping) and each.get(key) in names]
 
 
 def _descend(place: Any, part: str, setting: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
@@ -18,7 +18,7 @@ from le_bench.boards.companions import (
     write_about,
     write_explanations,
 )
-from le_bench.boards.files import file_name
+from le_bench.boards.files import ResultError, file_name
 from le_bench.boards.folders import read_if_sound
 from le_bench.boards.records import (
     About,
@@ -34,10 +34,12 @@ from le_bench.boards.results import (
     UnitScores,
     failure_path,
     make_result,
+    mixed_faults,
     result_path,
     write_failure,
     write_result,
 )
+from le_bench.errors import BenchError
 from le_bench.fingerprint import digest
 from le_bench.planning.plan import PlannedCell
 from le_bench.plugins import Plugins
@@ -86,14 +88,20 @@ class Collector:
         """Write every record; `complete` also removes records of cells no longer asked for.
 
         A result that was there under the same key and holds within the tolerance stays as it is.
+        Raises ResultError, before anything is written, if the results do not go with those that
+        the folder keeps.
         """
+        states = {key: outcome.state for key, outcome in self.progress.outcomes.items()}
+        scored = [cell for cell in self.plan.cells if states[cell.score] in ("done", "cached")]
+        results = [self._result(planned, partial) for planned in scored]
+        self._check_together(results, complete=complete)
+        for result in results:
+            self._write_result(result)
         costs: dict[tuple[str, str, str], Cost] = {}
         for planned in self.plan.cells:
-            if self.progress.outcomes[planned.score].state in ("done", "cached"):
-                self._result(planned, partial)
-            else:
+            if planned not in scored:
                 self._failure(planned)
-            if self.progress.outcomes[planned.explain].state in ("done", "cached"):
+            if states[planned.explain] in ("done", "cached"):
                 self._explanations(planned, costs)
         for cell, reason in self.plan.not_applicable.items():
             key = digest([str(cell), reason])
@@ -111,14 +119,40 @@ class Collector:
             self._remove_others()
         return self.written
 
-    def _result(self, planned: PlannedCell, partial: bool) -> None:
+    def _check_together(self, results: Sequence[Result], *, complete: bool) -> None:
+        """Refuse results that would share a board with others they cannot be compared with."""
+        folder = self.out / "results"
+        own = folder / file_name(self.experiment.name)
+        kept = [read_if_sound(path, RESULTS) for path in own.rglob("*.json")]
+        new = {result.cell for result in results}
+        others = [old for old in kept if old is not None and old.cell not in new]
+        partial = any(result.partial for result in results)
+        if partial and any(old is not None and not old.partial for old in kept):
+            raise ResultError(
+                f"{folder} holds results over all units of '{self.experiment.name}'; these are "
+                "over some units only, so give another folder with --out; nothing was written"
+            )
+        faults = [] if complete else mixed_faults([*others, *results])
+        if faults:
+            raise ResultError(
+                f"these results do not go with those in {folder}: {faults[0]}; or give another "
+                "folder with --out; nothing was written"
+            )
+
+    def _result(self, planned: PlannedCell, partial: bool) -> Result:
         record = self._record(planned.score)
-        explanations = self._record(planned.explain)["explanations"]
         cell = planned.cell
+        place = (cell.model, cell.layer, cell.explainer, cell.simulator, cell.scorer)
+        published = self.experiment.published.get(place)
+        old = read_if_sound(result_path(self.out / "results", cell), RESULTS)
+        if old is not None and (old.key, old.partial) == (planned.score, partial):
+            rounded = [None if value is None else round(value, 6) for value in record["values"]]
+            if list(old.values) == rounded and old.published == published:
+                return old  # spares the bootstrap, most of the time of a run without news
+        explanations = self._record(planned.explain)["explanations"]
         row = next(r for r in self.experiment.explainers if r.id == cell.explainer)
         scorer = next(r for r in self.experiment.scorers if r.id == cell.scorer)
-        place = (cell.model, cell.layer, cell.explainer, cell.simulator, cell.scorer)
-        result = make_result(
+        return make_result(
             cell,
             planned.score,
             UnitScores(
@@ -130,15 +164,17 @@ class Collector:
             self.origins.provenance(
                 planned,
                 record["images"],
-                {key: self._record(key) for key in self.origins.calibrate_steps(planned)},
+                {key: self._record(key) for key in self.plan.calibrations(planned)},
             ),
             higher_is_better=scorer.component.higher_is_better,
-            published=self.experiment.published.get(place),
+            published=published,
             partial=partial,
             reference_row=row.component.reference_row,
         )
+
+    def _write_result(self, result: Result) -> None:
         folder = self.out / "results"
-        path = result_path(folder, cell)
+        path = result_path(folder, result.cell)
         old = read_if_sound(path, RESULTS)
         if old is not None and old.key == result.key:
             result = self._reconcile(old, result)
@@ -224,7 +260,10 @@ class Collector:
         step = self.plan.steps[key]
         artifact = self.store.read(step.stage, key)
         if artifact is None:
-            raise FileNotFoundError(f"{step.stage} {step.title} vanished from the cache")
+            raise BenchError(
+                f"{step.stage} {step.title} vanished from the cache {self.store.root} during the "
+                "run; run the same command again to make it again"
+            )
         return artifact.record
 
     def _remove_others(self) -> None:

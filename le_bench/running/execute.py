@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from le_bench.errors import BenchError
+from le_bench.errors import BenchError, UnreadableFileError
 from le_bench.networks.recording import resolve_layers
 from le_bench.planning.plan import Plan, Step
 from le_bench.running.executors import Executor, Task
@@ -41,10 +41,13 @@ class Progress:
 def survey(plan: Plan, store: Store) -> Progress:
     """Which steps have to be computed for the cells of a plan, and which are in the store.
 
-    A step whose readers are all in the store is neither needed nor looked at.
+    A step whose readers are all in the store is neither needed nor looked at, unless a record of
+    results tells of it: scores, explanations and calibrations.
     """
     progress = Progress(plan, set(), set())
-    stack = [key for cell in plan.cells for key in (cell.score, cell.explain)]
+    stack = [
+        key for cell in plan.cells for key in (cell.score, cell.explain, *plan.calibrations(cell))
+    ]
     while stack:
         key = stack.pop()
         if key in progress.needed or key in progress.cached:
@@ -97,7 +100,11 @@ def _check_layers(workspace: Workspace, steps: Sequence[Step]) -> None:
 
 
 def execute(progress: Progress, executor: Executor, step_done: StepDone) -> None:
-    """Compute all needed steps; a failure takes down only the steps that depend on it."""
+    """Compute all needed steps; a failure takes down only the steps that depend on it.
+
+    Raises UnreadableFileError for what no other step can do without: an image that cannot be
+    read, a cache that cannot be written.
+    """
     plan = progress.plan
     for key in plan.steps:
         if key in progress.cached:
@@ -113,6 +120,8 @@ def execute(progress: Progress, executor: Executor, step_done: StepDone) -> None
             break
         for task, outcome in executor.wait():
             running -= 1
+            if outcome.fatal:
+                raise UnreadableFileError(outcome.reason)
             _note(progress, task, outcome, step_done)
 
 

@@ -18,12 +18,12 @@ from typing import Any, Protocol
 
 import torch
 
-from le_bench.errors import BenchError
+from le_bench.errors import BenchError, UnreadableFileError
 from le_bench.planning.plan import Step, make_plan
 from le_bench.planning.reading import build_experiment
 from le_bench.plugins import Plugins
 from le_bench.running.stages import compute
-from le_bench.running.store import Store
+from le_bench.running.store import Store, StoreError
 from le_bench.running.workspace import MissingInputError, Workspace
 from le_bench.types import Outcome
 
@@ -131,10 +131,20 @@ class LocalProcesses:
             worker.close()
 
     def _feed(self) -> None:
-        for worker in self._workers:
-            if worker.task is None and self._queue:
+        for idle in list(self._workers):
+            if idle.task is None and self._queue:
+                worker = self._living(idle)
                 worker.task = self._queue.popleft()
                 worker.connection.send(worker.task)
+
+    def _living(self, worker: _Worker) -> _Worker:
+        """The worker itself, or a new one in its place if it died while it was idle."""
+        if worker.process.is_alive():
+            return worker
+        worker.close()
+        successor = _Worker(self._recipe, self._threads)
+        self._workers[self._workers.index(worker)] = successor
+        return successor
 
 
 class _Worker:
@@ -163,9 +173,14 @@ def run_task(workspace: Workspace, task: Task) -> Outcome:
     except MissingInputError as missing:
         made_again = run_task(workspace, (missing.key,))
         return run_task(workspace, task) if made_again.state == "done" else made_again
+    except StoreError as error:
+        return Outcome("failed", reason=str(error), fatal=True)
+    except UnreadableFileError as error:  # a file that was there at the start: an image, mostly
+        fatal = steps[0].stage in ("record", "embed-images")
+        return Outcome("failed", reason=str(error), fatal=fatal)
     except BenchError as error:
         return Outcome("failed", reason=str(error))
-    except Exception as error:  # a plugin may raise anything; its cells alone are lost
+    except (Exception, SystemExit) as error:  # a plugin may raise anything; its cells are lost
         logger.debug("%s %s", steps[0].stage, steps[0].title, exc_info=True)
         return Outcome("failed", reason=_describe(error))
     return Outcome("done", spent)

@@ -48,14 +48,6 @@ class Origins:
             calibrations=self._calibrations(constants),
         )
 
-    def calibrate_steps(self, planned: PlannedCell) -> list[str]:
-        """The keys of the calibrate steps that went into a cell."""
-        inputs = [key for at in (planned.explain, planned.simulate) for key in self._inputs(at)]
-        return [key for key in inputs if self.plan.steps[key].stage == "calibrate"]
-
-    def _inputs(self, key: str) -> tuple[str, ...]:
-        return self.plan.steps[key].inputs
-
     def _components(self, cell: Cell) -> dict[str, Component]:
         experiment = self.plan.experiment
         components: dict[str, Component] = {"dataset": experiment.dataset.component}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping, Sequence
-from math import isnan
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import isfinite, isnan
 from time import perf_counter
 from typing import Any
 
@@ -43,6 +44,24 @@ def compute(workspace: Workspace, steps: Sequence[Step]) -> float:
     the same values in any order and any process.
     """
     seed_everything(step_seed(workspace.plan.experiment.seed, steps[0].key))
+    with global_state_kept():
+        return _compute(workspace, steps)
+
+
+@contextmanager
+def global_state_kept() -> Iterator[None]:
+    """Undo what a plugin does to torch as a whole, so that later steps are not touched by it."""
+    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+        torch.set_num_threads(threads)
+
+
+def _compute(workspace: Workspace, steps: Sequence[Step]) -> float:
     start = perf_counter()
     if steps[0].stage == "record":
         artifacts = _record(workspace, steps)
@@ -170,7 +189,10 @@ def _explain(workspace: Workspace, step: Step) -> Artifact:
         memory=memory,
         seed=step_seed(experiment.seed, step.inputs[0]),
     )
-    explanations = list(step.explainer.component.explain(evidence))
+    given = step.explainer.component.explain(evidence)
+    if given is None:
+        raise BenchError(f"explainer '{step.explainer.component.name}' returned nothing")
+    explanations = list(given)
     _check_explanations(explanations, evidence.num_units, step.explainer.component.name)
     records = [explanation_record(explanation) for explanation in explanations]
     return Artifact({}, {"explanations": records}, memory.seconds)
@@ -179,6 +201,19 @@ def _explain(workspace: Workspace, step: Step) -> Artifact:
 def _check_explanations(explanations: Sequence[Any], num_units: int, name: str) -> None:
     if not all(isinstance(explanation, Explanation) for explanation in explanations):
         raise BenchError(f"explainer '{name}' returned something other than Explanation objects")
+    for explanation in explanations:
+        for term in explanation.terms:
+            if not isinstance(term, Term) or not isinstance(term.concept, str):
+                raise BenchError(
+                    f"explainer '{name}', unit {explanation.unit}: {term!r} is not a Term of a "
+                    "text and a weight"
+                )
+        numbers = [explanation.bias, *(term.weight for term in explanation.terms)]
+        if not all(isinstance(n, int | float) and isfinite(n) for n in numbers):
+            raise BenchError(
+                f"explainer '{name}', unit {explanation.unit}: weights and bias must be finite "
+                f"Python numbers, not {numbers}; give a reason instead of terms where there is none"
+            )
     units = [explanation.unit for explanation in explanations]
     if units != list(range(num_units)):
         raise BenchError(

@@ -27,8 +27,13 @@ from le_bench.errors import BenchError
 from le_bench.fingerprint import digest
 
 SCHEMA = 1
+CACHE_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Finished steps of le_bench.\n"
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OSError, SafetensorError)
 logger = logging.getLogger(__name__)
+
+
+class StoreError(BenchError):
+    """The cache cannot be used; nothing more of a run can be kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,13 +52,23 @@ class Store:
         self.root = root
         try:
             root.mkdir(parents=True, exist_ok=True)
+            _write_whole(root / "CACHEDIR.TAG", CACHE_TAG)
         except OSError as error:
             raise BenchError(
-                f"--cache {root}: cannot be made ({error.strerror}); give another folder"
+                f"--cache {root}: cannot be made or written ({error.strerror}); give another folder"
             ) from error
 
     def write(self, stage: str, key: str, artifact: Artifact, about: str) -> None:
-        """Keep an artifact; readers see it whole or not at all."""
+        """Keep an artifact; readers see it whole or not at all. Raises StoreError if it cannot."""
+        try:
+            self._write(stage, key, artifact, about)
+        except OSError as error:
+            raise StoreError(
+                f"the cache {self.root} cannot be written ({error.strerror}: "
+                f"{error.filename}); make room or give another folder with --cache"
+            ) from error
+
+    def _write(self, stage: str, key: str, artifact: Artifact, about: str) -> None:
         path = self._path(stage, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Any] | None = None

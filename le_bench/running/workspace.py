@@ -85,8 +85,8 @@ class Workspace:
         )
         return ProbeView(
             split=split,
-            rows=rows,
-            encodings=StoredEncodings(self, step),
+            rows=rows.clone(),
+            encodings=StoredEncodings(self, step, rows),
             labels=None if labels is None else labels[rows],
             label_presence=None if by_label is None else by_label.take(rows),
             concept_presence=None if annotated is None else annotated.take(rows),
@@ -102,15 +102,26 @@ class Workspace:
 
 
 class StoredEncodings:
-    """The embeddings that a step's inputs hold; texts beyond them are encoded on the spot."""
+    """The embeddings that a step's inputs hold, of the images in `rows` alone.
 
-    def __init__(self, workspace: Workspace, step: Step) -> None:
+    Texts beyond the inputs are encoded on the spot. What is handed out is a copy.
+    """
+
+    def __init__(self, workspace: Workspace, step: Step, rows: Tensor) -> None:
         self._workspace = workspace
+        self._rows = rows
+        self._images: dict[Encoder, Tensor] = {}
         self._inputs = [workspace.plan.steps[key] for key in step.inputs]
 
     def images(self, encoder: Encoder) -> Tensor:
-        """(N, D), rows of length 1."""
-        return self._workspace.artifact(self._of(encoder, "embed-images")[0].key).tensors["values"]
+        """(N, D), rows of length 1 for the images of the view and NaN for all others."""
+        if encoder not in self._images:
+            step = self._of(encoder, "embed-images")[0]
+            values = self._workspace.artifact(step.key).tensors["values"]
+            own = torch.full_like(values, torch.nan)
+            own[self._rows] = values[self._rows]
+            self._images[encoder] = own
+        return self._images[encoder]
 
     def texts(self, encoder: Encoder, texts: Sequence[str]) -> Tensor:
         """(C, D), rows of length 1."""
@@ -168,7 +179,11 @@ class StoredMemory:
             "parts": dict(parts),
             "inputs": list(self._step.inputs),
             "units": experiment.units,
+            "seed": experiment.seed,
             "version": explainer.component.version if explainer else 0,
+            "origin": self._workspace.plan.origins.get(type(explainer.component), "")
+            if explainer
+            else "",
         }
         key = digest(content)
         found = self._workspace.store.read("shared", key)

@@ -201,3 +201,44 @@ def test_rows_and_layers_can_be_selected() -> None:
     assert str(caught.value) == (
         "--explainer toy-wrod: unknown explainer 'toy-wrod'; did you mean 'toy-word'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("published = 3", "published: must be [[published]] tables, not 3"),
+        ("compare = [3]", "compare: must be a list of pairs of explainer ids, not [3]"),
+        (
+            'compare = [[["a"], "b"]]',
+            "compare: must be a list of pairs of explainer ids, not [[['a'], 'b']]",
+        ),
+        ("models = 3", "top level: needs at least one [[models]] table"),
+        ("concepts = 3", "concepts: must be tables such as [concepts.NAME], not 3"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_faults(
+    plugins: Plugins, tmp_path: Path, line: str, message: str
+) -> None:
+    """A key of the wrong shape is a fault in words, whatever it holds."""
+    key = line.split(" =", maxsplit=1)[0]
+    table = {k: v for k, v in read_table(TOY).items() if k != key}
+    path = tmp_path / "x.toml"
+    path.write_text(line)
+
+    with pytest.raises(ExperimentError) as caught:
+        build_experiment({**table, **read_table(path)}, path, plugins)
+
+    assert message in str(caught.value)
+
+
+def test_published_figures_go_with_their_rows() -> None:
+    """Selecting rows drops the published figures and pairs of the others."""
+    table = read_table(TOY) | {
+        "published": [{"explainer": "toy-label"}, {"explainer": "toy-word"}],
+        "compare": [["toy-label", "toy-word"]],
+    }
+
+    selected = select_rows(table, "explainers", ["toy-word"])
+
+    assert selected["published"] == [{"explainer": "toy-word"}]
+    assert selected["compare"] == []

@@ -101,7 +101,8 @@ def test_an_unusable_folder_is_one_message(tmp_path: Path) -> None:
         Store(file / "cache")
 
     assert str(caught.value) == (
-        f"--cache {file / 'cache'}: cannot be made (Not a directory); give another folder"
+        f"--cache {file / 'cache'}: cannot be made or written (Not a directory); "
+        "give another folder"
     )
 
 

@@ -139,7 +139,7 @@ class ToyExplainer(Explainer):
     name: ClassVar[str] = "toy-label"
 
     shift: int = 0
-    fault: Literal["", "raise", "mistake", "die", "short"] = ""
+    fault: Literal["", "raise", "mistake", "die", "short", "exit", "weight", "dtype"] = ""
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
         if self.fault == "raise":
@@ -148,6 +148,13 @@ class ToyExplainer(Explainer):
             raise BenchError("give this explainer a better option")
         if self.fault == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.fault == "exit":
+            raise SystemExit(3)
+        if self.fault == "weight":
+            return [Explanation(u, (Term("red", float("nan")),)) for u in range(evidence.num_units)]
+        if self.fault == "dtype":
+            torch.set_default_dtype(torch.float64)
+            torch.set_grad_enabled(False)
         presence = evidence.train.label_presence
         assert presence is not None
         order = [

@@ -139,7 +139,10 @@ class ImageFolderDataset(DatasetSource):
     def _fault(self, name: str, label: str) -> str:
         if not name or not label:
             return "file or label is empty"
-        return "" if (self.folder / name).is_file() else f"there is no file '{name}'"
+        path = self.folder / name
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            return f"'{name}' lies outside the folder, where its changes would go unnoticed"
+        return "" if path.is_file() else f"there is no file '{name}'"
 
 
 @hookimpl
