@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from le_bench.atomic import write_whole
 from le_bench.errors import BenchError
 
 RESTORE = "restore it from version control, or delete it and run `le-bench run` again"
@@ -148,20 +147,11 @@ def write_text(path: Path, text: str) -> bool:
     process leaves at most that file. Line ends are not translated.
     """
     content = text.encode()
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         if path.is_file() and path.read_bytes() == content:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:  # also an interrupt must not leave the temporary file
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(path, content)
     except OSError as error:
         raise ResultError(
             f"cannot write {path}: {error.strerror}; make room or give a folder that can be "

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from le_bench.atomic import write_whole
 from le_bench.errors import BenchError
 from le_bench.fingerprint import digest
 
@@ -52,7 +52,7 @@ class Store:
         self.root = root
         try:
             root.mkdir(parents=True, exist_ok=True)
-            _write_whole(root / "CACHEDIR.TAG", CACHE_TAG)
+            write_whole(root / "CACHEDIR.TAG", CACHE_TAG)
         except OSError as error:
             raise BenchError(
                 f"--cache {root}: cannot be made or written ({error.strerror}); give another folder"
@@ -74,7 +74,7 @@ class Store:
         tensors: dict[str, Any] | None = None
         if artifact.tensors:
             content = save({name: t.contiguous() for name, t in artifact.tensors.items()})
-            _write_whole(path.with_suffix(".safetensors"), content)
+            write_whole(path.with_suffix(".safetensors"), content)
             tensors = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         document = {
             "schema": SCHEMA,
@@ -86,7 +86,7 @@ class Store:
             "record": artifact.record,
         }
         document["digest"] = digest(document)
-        _write_whole(path, json.dumps(document, sort_keys=True).encode())
+        write_whole(path, json.dumps(document, sort_keys=True).encode())
 
     def read(self, stage: str, key: str) -> Artifact | None:
         """The artifact, every byte of it checked; None if it is absent or was damaged."""
@@ -141,16 +141,3 @@ def _checked(path: Path, key: str) -> dict[str, Any]:
     if claimed != digest(document) or document["key"] != key:
         raise ValueError("the record does not match its digest")
     return dict(document)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary name in the same folder, flush to disk, then rename."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
