@@ -79,10 +79,6 @@ class Plan:
         inputs = [key for at in (cell.explain, cell.simulate) for key in self.steps[at].inputs]
         return [key for key in inputs if self.steps[key].stage == "calibrate"]
 
-    def readers(self, key: str) -> list[Step]:
-        """The steps that read this one, in order."""
-        return [step for step in self.steps.values() if key in step.inputs]
-
 
 def make_plan(experiment: Experiment, origins: Mapping[type[Component], str]) -> Plan:
     """The plan of an experiment; steps shared by several cells appear once.
