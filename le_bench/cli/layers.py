@@ -31,7 +31,7 @@ def command(
     from le_bench.networks.recording import list_layers
     from le_bench.running.devices import choose_device
 
-    opened = open_experiment(Choices(experiment, tuple(settings or ()), tuple(plugin or ())))
+    opened = open_experiment(Choices(experiment, settings, plugin))
     rows = {row.id: row for row in opened.experiment.models}
     if model not in rows:
         raise BenchError(unknown_name("model", model, list(rows)))

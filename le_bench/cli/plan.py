@@ -47,12 +47,12 @@ def command(
     opened = open_experiment(
         Choices(
             experiment,
-            tuple(settings or ()),
-            tuple(plugin or ()),
-            tuple(explainer or ()),
-            tuple(model or ()),
-            tuple(layer or ()),
-            tuple(simulator or ()),
+            settings,
+            plugin,
+            explainer,
+            model,
+            layer,
+            simulator,
             limit_units,
         )
     )

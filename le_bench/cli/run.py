@@ -79,22 +79,13 @@ def command(
     """
     from le_bench.planning.plan import make_plan
     from le_bench.running.devices import choose_device
-    from le_bench.running.execute import check_inputs, execute, survey
+    from le_bench.running.execute import check_inputs, survey
     from le_bench.running.executors import InProcess, LocalProcesses, Recipe
     from le_bench.running.store import Store
     from le_bench.running.workspace import Workspace
 
     chosen = choose_device(device)
-    choices = Choices(
-        experiment,
-        tuple(settings or ()),
-        tuple(plugin or ()),
-        tuple(explainer or ()),
-        tuple(model or ()),
-        tuple(layer or ()),
-        tuple(simulator or ()),
-        limit_units,
-    )
+    choices = Choices(experiment, settings, plugin, explainer, model, layer, simulator, limit_units)
     opened = open_experiment(choices)
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
@@ -107,11 +98,11 @@ def command(
     executor: Executor = InProcess(workspace)
     if workers and progress.needed:
         recipe = Recipe(
-            opened.table, opened.source, choices.plugin_files, store.root, str(chosen), batch_size
+            opened.table, opened.source, tuple(plugin or ()), store.root, str(chosen), batch_size
         )
         executor = LocalProcesses(recipe, workers)
     try:
-        _watch(opened, progress, executor, execute)
+        _watch(opened, progress, executor)
     finally:
         executor.close()
     written = _collect(opened, progress, workspace, folder, choices)
@@ -122,13 +113,14 @@ def command(
         raise typer.Exit(SOME_FAILED)
 
 
-def _watch(opened: Opened, progress: Progress, executor: Executor, execute: object) -> None:
+def _watch(opened: Opened, progress: Progress, executor: Executor) -> None:
     from le_bench.cli.progress import StepLog
+    from le_bench.running.execute import execute
 
     log = StepLog(len(progress.needed), sys.stderr)
     opened.plugins.observe(log)
     with log:
-        execute(progress, executor, opened.plugins.step_done)  # type: ignore[operator]  # passed on
+        execute(progress, executor, opened.plugins.step_done)
 
 
 def _collect(

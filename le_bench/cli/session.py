@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -68,15 +69,15 @@ Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cu
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the command line says about an experiment."""
+    """What the command line says about an experiment; None for an option that is not given."""
 
     name: str
-    settings: tuple[str, ...] = ()
-    plugin_files: tuple[Path, ...] = ()
-    explainers: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    layers: tuple[str, ...] = ()
-    simulators: tuple[str, ...] = ()
+    settings: Sequence[str] | None = None
+    plugin_files: Sequence[Path] | None = None
+    explainers: Sequence[str] | None = None
+    models: Sequence[str] | None = None
+    layers: Sequence[str] | None = None
+    simulators: Sequence[str] | None = None
     limit_units: int | None = None
 
     @property
@@ -106,14 +107,14 @@ def open_experiment(choices: Choices) -> Opened:
     from le_bench.plugins import Plugins
 
     source = find_experiment(choices.name)
-    table = apply_settings(read_table(source), choices.settings)
-    table = select_rows(table, "explainers", choices.explainers)
-    table = select_rows(table, "models", choices.models)
-    table = select_rows(table, "simulators", choices.simulators)
-    table = select_layers(table, choices.layers)
+    table = apply_settings(read_table(source), choices.settings or ())
+    table = select_rows(table, "explainers", choices.explainers or ())
+    table = select_rows(table, "models", choices.models or ())
+    table = select_rows(table, "simulators", choices.simulators or ())
+    table = select_layers(table, choices.layers or ())
     if choices.limit_units is not None:
         table["units"] = choices.limit_units
-    plugins = Plugins.find(choices.plugin_files)
+    plugins = Plugins.find(choices.plugin_files or ())
     warn_of_plugins(plugins)
     return Opened(build_experiment(table, source, plugins), plugins, table, source)
 
