@@ -44,7 +44,7 @@ from le_bench.fingerprint import digest
 from le_bench.planning.plan import PlannedCell
 from le_bench.plugins import Plugins
 from le_bench.running.execute import Progress
-from le_bench.running.provenance import Origins
+from le_bench.running.provenance import RunProvenance
 from le_bench.running.store import Store
 
 TOLERANCE = 1e-3  # two machines may differ this much in a score and still have reproduced it
@@ -77,7 +77,7 @@ class Collector:
         self.plan = progress.plan
         self.experiment = progress.plan.experiment
         self.store = store
-        self.origins = Origins(progress.plan, plugins, device)
+        self.provenance = RunProvenance(progress.plan, plugins, device)
         self.out = out
         self.device = device
         self.written = Written()
@@ -161,7 +161,7 @@ class Collector:
                 undefined={int(unit): reason for unit, reason in record["undefined"].items()},
                 dead=record["dead"],
             ),
-            self.origins.provenance(
+            self.provenance.of(
                 planned,
                 record["images"],
                 {key: self._record(key) for key in self.plan.calibrations(planned)},

@@ -18,14 +18,14 @@ from le_bench.types import ConceptSet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Origins:
+class RunProvenance:
     """Tells how the cells of one run were made."""
 
     plan: Plan
     plugins: Plugins
     device: str
 
-    def provenance(
+    def of(
         self,
         planned: PlannedCell,
         images: Mapping[str, int],
