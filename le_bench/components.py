@@ -96,16 +96,21 @@ class Explainer(Component):
     Laws, checked by the conformance tests: the same evidence gives the same explanations;
     the evidence is not changed; explaining units together or apart gives the same explanations
     unless the class sets `units_interact`. A `reference_row` is a floor or ceiling that boards
-    show but never call the best.
+    show but never call the best. A class that sets `needs_maps` is given `Evidence.maps`.
     """
 
     kind: ClassVar[str] = "explainer"
     units_interact: ClassVar[bool] = False
     reference_row: ClassVar[bool] = False
+    needs_maps: ClassVar[bool] = False
 
     @abstractmethod
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
-        """One explanation for each unit, in order."""
+        """One explanation for each unit, in order.
+
+        Raises NotApplicableError for a layer or dataset on which it cannot explain anything, such
+        as a layer without maps.
+        """
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,13 @@ class UnreadableFileError(BenchError):
     """A file exists but does not hold what it should."""
 
 
+class NotApplicableError(BenchError):
+    """A component has no meaning for this layer or dataset; nobody's fault.
+
+    Boards then show "n/a" with this message, and nothing that depends on it is computed.
+    """
+
+
 class DifferenceError(BenchError):
     """A check found that a committed file and the results disagree."""
 

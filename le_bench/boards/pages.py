@@ -30,7 +30,7 @@ _LEGEND = (
     "interval of best minus this row contains 0 (95% simultaneously over all pairs of rows: "
     "Student's t, Bonferroni). In brackets: the figure published in the paper. Rows in *italics* "
     "are references, a floor or a ceiling, and do not compete. A dash is a cell without a "
-    "result; its note says why."
+    "result, n/a one that makes no sense; a note says why."
 )
 _DIFFERENCES = (
     "Mean over the units that both score, with its 95% interval (paired percentile bootstrap, "

@@ -55,8 +55,10 @@ def _cell(grid: Grid, name: str, column: Column, notes: Notes) -> str:
         failure = grid.failures.get((name, column))
         if failure is None:
             return f"{MISSING} {notes.mark('not run')}"
-        how = "not applicable" if failure.not_applicable else f"failed at {shown(failure.step)}"
-        return f"{MISSING} {notes.mark(f'{how}: {reason_shown(failure.reason)}')}"
+        reason = reason_shown(failure.reason)
+        if failure.not_applicable:
+            return f"n/a {notes.mark(reason)}"
+        return f"{MISSING} {notes.mark(f'failed at {shown(failure.step)}: {reason}')}"
     parts = [f"{_value(result, grid.decimals)}"]
     if grid.best.get(column) == name:
         parts = [f"**{parts[0]}**"]

@@ -18,8 +18,8 @@ __all__ = ["list_layers", "record_activations", "resolve_layers"]
 BATCH_SIZE = 256
 
 
-class _PassEnded(Exception):  # noqa: N818  # it is no error
-    """Ends a forward pass after the last layer that is needed; never leaves this module."""
+class PassEnded(Exception):  # noqa: N818  # it is no error
+    """Ends a forward pass after the last layer that is needed; never leaves this room."""
 
 
 @dataclass(eq=False)
@@ -91,7 +91,7 @@ def record_activations(
                 # inference_mode would make tensors that explainers cannot take gradients through
                 with torch.no_grad():
                     model.module(batch)
-            except _PassEnded:
+            except PassEnded:
                 pass
             _require_all_ran(recorders)
             stop_early()
@@ -118,7 +118,7 @@ def _hooked(
         def hook(_module: nn.Module, _inputs: object, output: object) -> None:
             recorder.keep(output)
             if early and all(each.calls for each in recorders):
-                raise _PassEnded
+                raise PassEnded
 
         return hook
 

@@ -92,21 +92,23 @@ class Collector:
         the folder keeps.
         """
         states = {key: outcome.state for key, outcome in self.progress.outcomes.items()}
-        scored = [cell for cell in self.plan.cells if states[cell.score] in ("done", "cached")]
+        ended = [cell for cell in self.plan.cells if states[cell.score] in ("done", "cached")]
+        scored = [cell for cell in ended if "not_applicable" not in self._record(cell.score)]
         results = [self._result(planned, partial) for planned in scored]
         self._check_together(results, complete=complete)
         for result in results:
             self._write_result(result)
         costs: dict[tuple[str, str, str], Cost] = {}
         for planned in self.plan.cells:
-            if planned not in scored:
+            if planned not in ended:
                 self._failure(planned)
+            elif planned not in scored:
+                why = self._record(planned.score)["not_applicable"]
+                self._not_applicable(planned.score, planned.cell, why["step"], why["reason"])
             if states[planned.explain] in ("done", "cached"):
                 self._explanations(planned, costs)
         for cell, reason in self.plan.not_applicable.items():
-            key = digest([str(cell), reason])
-            self._write_failure(Failure(key, cell, "plan", reason, not_applicable=True))
-            self.written.not_applicable += 1
+            self._not_applicable(digest([str(cell), reason]), cell, "plan", reason)
         self._costs(costs)
         about = About(
             self.experiment.name,
@@ -207,6 +209,10 @@ class Collector:
         self._write_failure(Failure(planned.score, planned.cell, step.stage, reason))
         self.written.failures += 1
 
+    def _not_applicable(self, key: str, cell: Cell, step: str, reason: str) -> None:
+        self._write_failure(Failure(key, cell, step, reason, not_applicable=True))
+        self.written.not_applicable += 1
+
     def _write_failure(self, failure: Failure) -> None:
         folder = self.out / "results"
         self.written.changed += write_failure(folder, failure)
@@ -221,7 +227,7 @@ class Collector:
         if place in costs:
             return
         artifact = self.store.read("explain", planned.explain)
-        if artifact is None:
+        if artifact is None or "not_applicable" in artifact.record:
             return
         units = tuple(
             UnitExplanation(

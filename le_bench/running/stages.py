@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from le_bench.errors import BenchError
+from le_bench.errors import BenchError, NotApplicableError
 from le_bench.formulas.calibration import fit_calibration
+from le_bench.networks.maps import LayerMaps
 from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
+from le_bench.probing.guarded import OwnImages
 from le_bench.running.store import Artifact
 from le_bench.running.workspace import StoredMemory, Workspace, unit_rows
 from le_bench.types import (
@@ -68,12 +70,24 @@ def _compute(workspace: Workspace, steps: Sequence[Step]) -> float:
         share = (perf_counter() - start) / len(steps)
         seconds = [share] * len(steps)
     else:
-        artifacts = [COMPUTATIONS[step.stage](workspace, step) for step in steps]
+        artifacts = [_value(workspace, step) for step in steps]
         seconds = [perf_counter() - start + artifact.seconds for artifact in artifacts]
     for step, artifact, spent in zip(steps, artifacts, seconds, strict=True):
         final = Artifact(artifact.tensors, artifact.record, spent)
         workspace.store.write(step.stage, step.key, final, f"{step.stage} {step.title}")
     return perf_counter() - start
+
+
+def _value(workspace: Workspace, step: Step) -> Artifact:
+    """The value of a step, or why there can be none, which the steps that read it pass on."""
+    if step.stage in ("simulate", "score"):
+        why = workspace.artifact(step.inputs[0]).record.get("not_applicable")
+        if why is not None:
+            return Artifact({}, {"not_applicable": why})
+    try:
+        return COMPUTATIONS[step.stage](workspace, step)
+    except NotApplicableError as error:
+        return Artifact({}, {"not_applicable": {"step": step.stage, "reason": str(error)}})
 
 
 def step_seed(seed: int, key: str) -> int:
@@ -179,6 +193,7 @@ def _explain(workspace: Workspace, step: Step) -> Artifact:
     activations = _activations(workspace, step.inputs[0])
     train, val = (workspace.view(step, split) for split in ("train", "val"))
     memory = StoredMemory(workspace, step)
+    num_units = activations.shape[1]
     evidence = Evidence(
         layer=step.layer,
         train=train,
@@ -188,6 +203,7 @@ def _explain(workspace: Workspace, step: Step) -> Artifact:
         vocabulary=workspace.dataset.vocabulary,
         memory=memory,
         seed=step_seed(experiment.seed, step.inputs[0]),
+        maps=_maps(workspace, step, torch.cat([train.rows, val.rows]), num_units),
     )
     given = step.explainer.component.explain(evidence)
     if given is None:
@@ -196,6 +212,16 @@ def _explain(workspace: Workspace, step: Step) -> Artifact:
     _check_explanations(explanations, evidence.num_units, step.explainer.component.name)
     records = [explanation_record(explanation) for explanation in explanations]
     return Artifact({}, {"explanations": records}, memory.seconds)
+
+
+def _maps(workspace: Workspace, step: Step, rows: Tensor, num_units: int) -> LayerMaps | None:
+    """What an explainer that asks for maps sees of its layer."""
+    needed = step.explainer is not None and step.explainer.component.needs_maps
+    if not needed or step.model is None or step.layer is None:
+        return None
+    model = workspace.model(step.model)
+    images = OwnImages(workspace.dataset.images, rows)
+    return LayerMaps(model, images, step.layer, int(rows[0]), num_units, workspace.batch_size)
 
 
 def _check_explanations(explanations: Sequence[Any], num_units: int, name: str) -> None:

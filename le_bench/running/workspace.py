@@ -18,6 +18,7 @@ from le_bench.errors import BenchError
 from le_bench.fingerprint import digest
 from le_bench.planning.experiment import ModelRow
 from le_bench.planning.plan import NUMERICS, Plan, Step
+from le_bench.probing.guarded import OwnImages, OwnMasks
 from le_bench.running.store import Artifact, Store
 from le_bench.types import Calibration, ProbeDataset, ProbeView, Split, TargetModel
 
@@ -90,6 +91,8 @@ class Workspace:
             labels=None if labels is None else labels[rows],
             label_presence=None if by_label is None else by_label.take(rows),
             concept_presence=None if annotated is None else annotated.take(rows),
+            images=OwnImages(dataset.images, rows),
+            masks=None if dataset.masks is None else OwnMasks(dataset.masks, rows),
         )
 
     def own_texts(self) -> tuple[str, ...]:

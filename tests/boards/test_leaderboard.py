@@ -113,12 +113,12 @@ def test_best_is_bold_and_ties_are_marked(tiny: list[Result]) -> None:
 
 
 def test_gaps_tell_why(tiny: list[Result], failures: list[Failure]) -> None:
-    """Failed, not applicable and not run cells are dashes with notes; no mean is made up."""
+    """Failed and not run cells are dashes, others n/a, with notes; no mean is made up."""
     text = render(tiny, failures=failures)["tiny.md"]
 
     assert main_rows(text)[4:] == [
         ["milan", "— <sup>2</sup>", "— <sup>3</sup>", "— <sup>4</sup>"],
-        ["netdissect", "— <sup>5</sup>", "— <sup>5</sup>", "— <sup>4</sup>"],
+        ["netdissect", "n/a <sup>5</sup>", "n/a <sup>5</sup>", "— <sup>4</sup>"],
     ]
     assert (
         "<sup>1</sup> 2 of 40 units undefined: constant simulation (1); the explainer gave no "
@@ -126,7 +126,7 @@ def test_gaps_tell_why(tiny: list[Result], failures: list[Failure]) -> None:
         "<sup>2</sup> not run  \n"
         "<sup>3</sup> failed at explain: `RuntimeError: out of memory at <b>|</b>`  \n"
         "<sup>4</sup> no mean: not every layer has a score  \n"
-        "<sup>5</sup> not applicable: no masks\n"
+        "<sup>5</sup> no masks\n"
     ) in text
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from le_bench.boards.results import read_results
 from le_bench.components import Encoder
 from le_bench.planning.plan import encoders_of
 from le_bench.plugins import Plugins
+from le_bench.probing.guarded import OwnImages, OwnMasks
 from le_bench.running.workspace import Workspace
 from le_bench.types import Presence, ProbeDataset
 
@@ -111,3 +113,34 @@ def test_encoders_are_found_inside_components(plugins: Plugins) -> None:
     assert found == [encoder]
     assert isinstance(found[0], Encoder)
     assert torch.is_tensor(encoder.encode_texts(["red"], torch.device("cpu")))
+
+
+def test_views_read_images_and_masks_of_their_own_split_alone() -> None:
+    """A row of another split is refused, whatever the plugin asks for."""
+    masks = OwnMasks(ColourMasks(), torch.tensor([1, 4]))
+    images = OwnImages(ToyPictures(), torch.tensor([1, 4]))
+
+    assert len(images.read([4, 1])) == 2
+    assert masks.read([4])["color"].shape == (1, 2, 2)
+    for read in (images.read, masks.read):
+        with pytest.raises(ValueError, match="row 2 is not among the 2 images"):
+            read([1, 2])
+
+
+class ToyPictures:
+    """Five black pictures."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def read(self, rows: Sequence[int]) -> list[np.ndarray]:
+        return [np.zeros((2, 2, 3), np.uint8) for _ in rows]
+
+
+class ColourMasks:
+    """Everything is red."""
+
+    categories: ClassVar[dict[str, tuple[str, ...]]] = {"color": ("red",)}
+
+    def read(self, rows: Sequence[int]) -> dict[str, np.ndarray]:
+        return {"color": np.ones((len(rows), 2, 2), np.uint8)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -363,3 +364,23 @@ def test_the_board_check_finds_an_edited_board(
     assert "+" in shown
     assert "my-word" in shown
     assert call(["leaderboard", "--check"]) == 0
+
+
+def test_a_cell_that_makes_no_sense_is_not_applicable_and_no_failure(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The board shows n/a with the reason, the run ends well, and a second run computes nothing."""
+    bench.edit(lambda text: text.replace('use = "toy-label"', 'use = "toy-label"\nfault = "n/a"'))
+
+    codes = [bench.run(), bench.run()]
+
+    out = capsys.readouterr().out
+    board = (bench.folder / "leaderboards" / "toy.md").read_text()
+    failures = read_failures(bench.folder / "leaderboards" / "results")
+    assert codes == [0, 0]
+    assert [failure.not_applicable for failure in failures] == [True]
+    assert failures[0].step == "explain"
+    assert failures[0].reason == "layer 'second' has nothing to say"
+    assert re.search(r"n/a <sup>(\d)</sup>(.*\n)+<sup>\1</sup> layer 'second' has nothing", board)
+    assert len(values(bench)) == 3
+    assert "0 steps computed, 9 found in the cache" in out

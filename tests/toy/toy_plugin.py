@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from le_bench import hookimpl
 from le_bench.components import DatasetSource, Encoder, Explainer, ModelSource, Simulator
-from le_bench.errors import BenchError
+from le_bench.errors import BenchError, NotApplicableError
 from le_bench.probing.presence import label_presence
 from le_bench.probing.splits import seeded_splits
 from le_bench.types import (
@@ -139,7 +139,7 @@ class ToyExplainer(Explainer):
     name: ClassVar[str] = "toy-label"
 
     shift: int = 0
-    fault: Literal["", "raise", "mistake", "die", "short", "exit", "weight", "dtype"] = ""
+    fault: Literal["", "raise", "mistake", "die", "short", "exit", "weight", "dtype", "n/a"] = ""
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
         if self.fault == "raise":
@@ -148,6 +148,8 @@ class ToyExplainer(Explainer):
             raise BenchError("give this explainer a better option")
         if self.fault == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.fault == "n/a" and evidence.layer.path == "second":
+            raise NotApplicableError("layer 'second' has nothing to say")
         if self.fault == "exit":
             raise SystemExit(3)
         if self.fault == "weight":

@@ -1,0 +1,65 @@
+"""The data that flows between steps.
+
+Letters used for shapes everywhere: N probe images, U units, C concepts, D embedding size.
+All tensors are on the CPU unless a docstring says otherwise.
+"""
+
+from le_bench.types.common import (
+    SPLITS,
+    Pooling,
+    Split,
+    require,
+)
+from le_bench.types.dataset import (
+    ConceptSet,
+    Images,
+    Masks,
+    Presence,
+    ProbeDataset,
+)
+from le_bench.types.evidence import (
+    Calibration,
+    Encodings,
+    Evidence,
+    Maps,
+    Memory,
+    ProbeView,
+)
+from le_bench.types.explanations import (
+    Explanation,
+    Outcome,
+    Score,
+    Simulation,
+    Term,
+)
+from le_bench.types.network import (
+    Activations,
+    Layer,
+    TargetModel,
+)
+
+__all__ = [
+    "SPLITS",
+    "Activations",
+    "Calibration",
+    "ConceptSet",
+    "Encodings",
+    "Evidence",
+    "Explanation",
+    "Images",
+    "Layer",
+    "Maps",
+    "Masks",
+    "Memory",
+    "Outcome",
+    "Pooling",
+    "Presence",
+    "ProbeDataset",
+    "ProbeView",
+    "Score",
+    "Simulation",
+    "Split",
+    "TargetModel",
+    "Term",
+    "require",
+]

@@ -1,0 +1,15 @@
+"""What all types of data share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Split = Literal["train", "val", "test"]
+Pooling = Literal["avg", "max", "first", "none"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+def require(condition: bool, message: str) -> None:
+    """Refuse malformed values where they are made, so that nobody downstream checks again."""
+    if not condition:
+        raise ValueError(message)

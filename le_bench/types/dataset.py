@@ -1,0 +1,102 @@
+"""A probe dataset: images and what is known about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from le_bench.types.common import SPLITS, Split, require
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptSet:
+    """A named list of concept texts; `concepts` is None for the probe dataset's own vocabulary."""
+
+    name: str
+    concepts: tuple[str, ...] | None = None
+
+    def resolve(self, vocabulary: tuple[str, ...]) -> tuple[str, ...]:
+        """The texts of this set for a dataset with this vocabulary."""
+        return vocabulary if self.concepts is None else self.concepts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Presence:
+    """How much each concept is present in each image: `values` (N, C) float32 in [0, 1]."""
+
+    concepts: tuple[str, ...]
+    values: Tensor
+
+    def __post_init__(self) -> None:
+        require(
+            self.values.ndim == 2 and self.values.shape[1] == len(self.concepts),
+            f"presence has shape {tuple(self.values.shape)} for {len(self.concepts)} concepts",
+        )
+
+    def take(self, rows: Tensor) -> Presence:
+        """The same concepts for some of the images."""
+        return Presence(self.concepts, self.values[rows])
+
+
+class Images(Protocol):
+    """Probe images by row."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, rows: Sequence[int]) -> list[np.ndarray]:
+        """The images of these rows, each (height, width, 3) uint8 RGB."""
+        ...
+
+
+class Masks(Protocol):
+    """Pixel labels by category: what segmentation-based explainers compare maps with."""
+
+    @property
+    def categories(self) -> Mapping[str, tuple[str, ...]]:
+        """The concepts of each category, in the order of their numbers."""
+        ...
+
+    def read(self, rows: Sequence[int]) -> Mapping[str, np.ndarray]:
+        """Per category (B, height, width) uint8 or int32: 0 for nothing, v for its concept v-1."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbeDataset:
+    """Images with what is known about them, and their split into train, val and test.
+
+    `labels` (N,) int64 indexes `classes`. `label_presence` holds classes and superclasses as the
+    labels imply them (what LE(Label) sees); `concept_presence` every annotated concept.
+    `vocabulary` is the dataset's own concept set. `masks` and `captions` are there if drawn.
+    """
+
+    name: str
+    images: Images
+    splits: Mapping[Split, Tensor]
+    labels: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    label_presence: Presence | None = None
+    concept_presence: Presence | None = None
+    vocabulary: tuple[str, ...] = ()
+    masks: Masks | None = None
+    captions: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        rows = torch.cat([self.splits[split] for split in SPLITS])
+        require(
+            len(set(rows.tolist())) == len(rows) and (len(rows) == 0 or int(rows.max()) < n),
+            f"the splits of {self.name} overlap or point past its {n} images",
+        )
+        for split in SPLITS:
+            require(len(self.splits[split]) > 0, f"split {split} of {self.name} has no image")
+        for presence in (self.label_presence, self.concept_presence):
+            require(
+                presence is None or len(presence.values) == n,
+                f"presence of {self.name} does not have a row for each of its {n} images",
+            )

@@ -1,0 +1,52 @@
+"""A target model, its layers and what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from le_bench.types.common import Pooling, require
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of a target model: its module path and how positions are pooled.
+
+    `avg` and `max` pool over the positions of a map (N, U, h, w) or of tokens (N, T, U) and leave
+    (N, U) as it is; `first` takes the class token of (N, T, U); `none` demands (N, U).
+    """
+
+    path: str
+    pooling: Pooling = "avg"
+
+    def __str__(self) -> str:
+        return self.path if self.pooling == "avg" else f"{self.path}:{self.pooling}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TargetModel:
+    """A network to be explained, on its device and in eval mode.
+
+    `preprocess` turns a list of uint8 RGB images into the float input batch (B, 3, H, W).
+    """
+
+    name: str
+    module: nn.Module
+    preprocess: Callable[[Sequence[np.ndarray]], Tensor]
+    device: torch.device
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Activations:
+    """Pooled activations of one layer: `values` (N, U) float32. NaN is kept for scorers to see."""
+
+    layer: Layer
+    values: Tensor
+
+    def __post_init__(self) -> None:
+        require(self.values.ndim == 2, f"activations of {self.layer} are not (images, units)")
+        require(self.values.dtype == torch.float32, f"activations of {self.layer} are not float32")
