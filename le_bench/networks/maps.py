@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from le_bench.errors import NotApplicableError
+from le_bench.networks.directions import Directions, read_directions
 from le_bench.networks.layers import first_tensor, resolve_layers
 from le_bench.networks.recording import BATCH_SIZE, PassEnded
 from le_bench.types import Images, Layer, TargetModel
@@ -61,7 +62,24 @@ class LayerMaps:
                 pass
             finally:
                 handle.remove()
-            yield part, positions(first_tensor(kept[0]), self.layer)[:, : self.num_units].float()
+            maps = positions(first_tensor(kept[0]), self.layer)
+            for rows_of_block, block in self._as_units(part, maps):
+                yield rows_of_block, block[:, : self.num_units].float()
+
+    def _as_units(self, rows: Tensor, maps: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The maps themselves, or those of the layer's directions in blocks that fit memory."""
+        if self._directions is None:
+            yield rows, maps
+            return
+        done = 0
+        for block in self._directions.to(maps.device).maps(maps, self.layer):
+            yield rows[done : done + len(block)], block
+            done += len(block)
+
+    @cached_property
+    def _directions(self) -> Directions | None:
+        path = self.layer.directions
+        return None if path is None else read_directions(path)
 
 
 def positions(output: Tensor | None, layer: Layer) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from le_bench.errors import LayerError
+from le_bench.networks.directions import Directions, read_directions
 from le_bench.networks.layers import HOW_TO_LIST, first_tensor, list_layers, pool, resolve_layers
 from le_bench.types import Activations, Images, Layer, TargetModel, require
 
@@ -28,6 +29,7 @@ class _Recorder:
 
     layer: Layer
     num_images: int
+    directions: Directions | None = None
     values: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     rows: range = range(0)
     calls: int = 0
@@ -52,10 +54,16 @@ class _Recorder:
                 f"{len(self.rows)} images, which do not come first; choose another layer: "
                 f"{HOW_TO_LIST}"
             )
-        pooled = pool(tensor.detach(), self.layer)
+        pooled = self._pooled(tensor.detach())
         if self.values.numel() == 0:
             self.values = torch.empty(self.num_images, pooled.shape[1])
         self.values[self.rows.start : self.rows.stop] = pooled.cpu()
+
+    def _pooled(self, tensor: Tensor) -> Tensor:
+        if self.directions is None:
+            return pool(tensor, self.layer)
+        self.directions = self.directions.to(tensor.device)
+        return self.directions.pooled(tensor, self.layer)
 
 
 def record_activations(
@@ -80,7 +88,7 @@ def record_activations(
     """
     require(batch_size > 0, f"batch_size is {batch_size}; it must be at least 1")
     modules = resolve_layers(model.module, layers)
-    recorders = [_Recorder(layer, len(images)) for layer in layers]
+    recorders = [_Recorder(layer, len(images), _directions(layer)) for layer in layers]
     with _hooked(modules, recorders) as stop_early:
         for start in range(0, len(images), batch_size):
             rows = range(start, min(start + batch_size, len(images)))
@@ -98,6 +106,10 @@ def record_activations(
             if progress is not None:
                 progress(rows.stop, len(images))
     return {recorder.layer: Activations(recorder.layer, recorder.values) for recorder in recorders}
+
+
+def _directions(layer: Layer) -> Directions | None:
+    return None if layer.directions is None else read_directions(layer.directions)
 
 
 @contextmanager

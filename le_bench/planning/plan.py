@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from le_bench.boards.records import Cell
 from le_bench.components import Component, Encoder, Explainer, Scorer, Simulator
-from le_bench.fingerprint import digest, fingerprint
+from le_bench.fingerprint import digest, fingerprint, path_digest
 from le_bench.planning.experiment import Experiment, ModelRow, Row
 from le_bench.types import ConceptSet, Layer
 
@@ -191,13 +191,16 @@ class _Planner:
 
     def _record(self, model: ModelRow, layer: Layer) -> _Place:
         source = self._print(model.component)
+        identity = [layer.path, layer.pooling]
+        if layer.directions is not None:
+            identity.append(path_digest(layer.directions))
         key = self._add(
             "record",
             f"{model.id} / {layer}",
             {
                 "dataset": self.dataset,
                 "model": source,
-                "layer": [layer.path, layer.pooling],
+                "layer": identity,
             },
             group=digest([source, self.dataset]),
             model=model,

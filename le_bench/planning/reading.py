@@ -6,19 +6,18 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from le_bench.components import (
     DatasetSource,
     Encoder,
-    ModelSource,
 )
 from le_bench.errors import BenchError, ExperimentError, unknown_name
-from le_bench.networks.layers import expand_path
 from le_bench.planning.experiment import Experiment, ModelRow, Row
+from le_bench.planning.layer_rows import LayerReader
 from le_bench.planning.options import Faults, Surroundings, make_component, short_options
 from le_bench.plugins import Plugins
-from le_bench.types import ConceptSet, Layer, Pooling
+from le_bench.types import ConceptSet
 
 ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
 KEYS = (
@@ -68,15 +67,6 @@ def build_experiment(table: Mapping[str, Any], source: Path, plugins: Plugins) -
         noun = "fault" if count == 1 else "faults"
         raise ExperimentError(f"{source}: {count} {noun}, nothing was run:\n{listed}")
     return cast(Experiment, experiment)
-
-
-def dotted(path: str) -> str:
-    """A module path with the spelling `mlp[1]` turned into `mlp.1`.
-
-    >>> dotted("encoder.layers[11].mlp[1]")
-    'encoder.layers.11.mlp.1'
-    """
-    return re.sub(r"\[(\d+)\]", r".\1", path)
 
 
 class _Reader:
@@ -227,43 +217,8 @@ class _Reader:
     def _model_row(self, table: Any, where: str) -> ModelRow | None:
         component = self._component("model", table, where, ("id", "layers"))
         given = table.get("layers") if isinstance(table, Mapping) else None
-        layers = self._layers(given, component, where)
+        layers = LayerReader(component, self.source.parent, where, self.faults).read(given)
         return component and ModelRow(self._id(table, where), component, layers)
-
-    def _layers(self, given: Any, model: ModelSource | None, where: str) -> tuple[Layer, ...]:
-        layers: list[Layer] = []
-        if not isinstance(given, list) or not given:
-            self.faults.add(where, "layers must be a list of module paths such as ['layer4']")
-            return ()
-        for item in given:
-            path: Any = item
-            pooling: Any = "avg"
-            if isinstance(item, Mapping) and set(item) == {"path", "pooling"}:
-                path, pooling = item["path"], item["pooling"]
-            if not isinstance(path, str) or not path:
-                self.faults.add(
-                    where, f"a layer is a path or {{path = ..., pooling = ...}}, not {item!r}"
-                )
-            elif pooling not in get_args(Pooling):
-                self.faults.add(where, unknown_name("pooling", str(pooling), get_args(Pooling)))
-            else:
-                for found in self._expanded(dotted(path), model, where):
-                    if Layer(found, pooling) in layers:
-                        self.faults.add(where, f"layer '{found}' is listed twice")
-                    layers.append(Layer(found, pooling))
-        return tuple(layers)
-
-    def _expanded(self, path: str, model: ModelSource | None, where: str) -> Sequence[str]:
-        """The module paths that a path with wildcards stands for, or the path itself."""
-        if "*" not in path:
-            return [path]
-        if model is None:  # its faults are noted already
-            return []
-        try:
-            return expand_path(model.skeleton().module, path)
-        except BenchError as error:
-            self.faults.add(where, str(error))
-            return []
 
     def _id(self, table: Mapping[str, Any], where: str) -> str:
         name = table.get("id", table.get("use"))

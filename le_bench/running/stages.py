@@ -169,6 +169,11 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
     if step.scorer is None or step.layer is None or step.model is None:
         raise TypeError("a score step has no scorer, layer or model")
     scorer = step.scorer.component
+    if scorer.needs_model and step.layer.directions is not None:
+        raise NotApplicableError(
+            f"scorer '{scorer.name}' changes units inside the network, where the directions of "
+            f"{step.layer.directions.name} do not exist"
+        )
     simulated = workspace.artifact(step.inputs[0])
     activations = workspace.activations(step.inputs[1])
     simulations: dict[Split, Simulation] = {}
