@@ -18,6 +18,7 @@ from le_bench.cli.session import (
     LimitUnits,
     Models,
     PluginFiles,
+    Precision,
     Settings,
     Simulators,
     cache_folder,
@@ -36,6 +37,7 @@ def command(
     layer: Layers = None,
     simulator: Simulators = None,
     limit_units: LimitUnits = None,
+    precision: Precision = None,
     cache: Cache = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -54,6 +56,7 @@ def command(
             layer,
             simulator,
             limit_units,
+            precision,
         )
     )
     plan = make_plan(opened.experiment, opened.plugins.origins)

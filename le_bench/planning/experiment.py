@@ -15,7 +15,7 @@ from le_bench.components import (
     Scorer,
     Simulator,
 )
-from le_bench.types import Layer
+from le_bench.types import Layer, Precision
 
 C = TypeVar("C", bound=Component)
 
@@ -44,7 +44,8 @@ class Experiment:
     `units` limits each layer to its first units (None: all). `published` holds figures of papers,
     by (model, layer, explainer, simulator, scorer); `compare` names pairs of explainers whose
     difference the board shows. Unless `allow_same_encoder`, a simulator never
-    judges an explainer that used the very same encoder.
+    judges an explainer that used the very same encoder. Networks compute in `precision`; embeddings
+    of images are kept as `embeddings` (fp32 or fp16).
     """
 
     name: str
@@ -60,4 +61,6 @@ class Experiment:
     published: Mapping[tuple[str, ...], float] = field(default_factory=dict)
     compare: tuple[tuple[str, str], ...] = ()
     units: int | None = None
+    precision: Precision = "fp32"
+    embeddings: Precision = "fp32"
     allow_same_encoder: bool = False

@@ -201,6 +201,7 @@ class _Planner:
                 "dataset": self.dataset,
                 "model": source,
                 "layer": identity,
+                **self._if_not_fp32("precision"),
             },
             group=digest([source, self.dataset]),
             model=model,
@@ -208,11 +209,17 @@ class _Planner:
         )
         return _Place(model, layer, key)
 
+    def _if_not_fp32(self, option: str) -> dict[str, str]:
+        """The experiment's number type of this name as part of a key, unless it is the usual."""
+        value = str(getattr(self.experiment, option))
+        return {} if value == "fp32" else {option: value}
+
     def _embed(self, encoder: Encoder, concept_sets: tuple[ConceptSet, ...]) -> tuple[str, ...]:
         """The steps that give an encoder's embeddings and constants for these concept sets."""
         name = next(n for n, e in self.experiment.encoders.items() if e == encoder)
         content = {"encoder": self._print(encoder), "dataset": self.dataset}
-        images = self._add("embed-images", name, content, encoder=encoder)
+        types = self._if_not_fp32("precision") | self._if_not_fp32("embeddings")
+        images = self._add("embed-images", name, content | types, encoder=encoder)
         texts = []
         for concepts in dict.fromkeys((ConceptSet("dataset"), *concept_sets)):
             own: dict[str, Any] = dict(content)

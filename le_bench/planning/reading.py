@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from le_bench.components import (
     DatasetSource,
@@ -17,7 +17,7 @@ from le_bench.planning.experiment import Experiment, ModelRow, Row
 from le_bench.planning.layer_rows import LayerReader
 from le_bench.planning.options import Faults, Surroundings, make_component, short_options
 from le_bench.plugins import Plugins
-from le_bench.types import ConceptSet
+from le_bench.types import ConceptSet, Precision
 
 ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
 KEYS = (
@@ -26,6 +26,8 @@ KEYS = (
     "description",
     "seed",
     "units",
+    "precision",
+    "embeddings",
     "allow_same_encoder",
     "dataset",
     "encoders",
@@ -96,6 +98,8 @@ class _Reader:
             "seed": self._plain("seed", int, 0),
             "units": self._plain("units", int, 0) or None,
             "allow_same_encoder": self._plain("allow_same_encoder", bool, False),
+            "precision": self._one_of("precision", get_args(Precision)),
+            "embeddings": self._one_of("embeddings", ("fp32", "fp16")),
             "dataset": self._dataset(),
             "encoders": self.surroundings.encoders,
             "models": tuple(self._rows("models", self._model_row)),
@@ -118,6 +122,12 @@ class _Reader:
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             words = {str: "text", int: "a whole number", bool: "true or false"}
             self.faults.add(key, f"must be {words[kind]}, not {value!r}")
+        return value
+
+    def _one_of(self, key: str, known: Sequence[str]) -> Any:
+        value = self._plain(key, str, known[0])
+        if isinstance(value, str) and value not in known:
+            self.faults.add(key, unknown_name("number type", value, known))
         return value
 
     def _component(self, kind: str, table: Any, where: str, drop: Sequence[str]) -> Any:

@@ -8,6 +8,7 @@ from le_bench.types.common import (
     SPLITS,
     WORKING_BYTES,
     Pooling,
+    Precision,
     Split,
     require,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "Memory",
     "Outcome",
     "Pooling",
+    "Precision",
     "Presence",
     "ProbeDataset",
     "ProbeView",

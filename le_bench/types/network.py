@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from le_bench.types.common import Pooling, require
+from le_bench.types.common import Pooling, Precision, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,16 @@ class Layer:
 class TargetModel:
     """A network to be explained, on its device and in eval mode.
 
-    `preprocess` turns a list of uint8 RGB images into the float input batch (B, 3, H, W).
+    `preprocess` turns a list of uint8 RGB images into the float input batch (B, 3, H, W), each
+    image by itself, and may be called from several threads at once. With a `precision` other than
+    fp32 the network is run under autocast.
     """
 
     name: str
     module: nn.Module
     preprocess: Callable[[Sequence[np.ndarray]], Tensor]
     device: torch.device
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
