@@ -14,10 +14,18 @@ from le_bench.boards.records import Cell
 from le_bench.components import Component, Encoder, Explainer, Scorer, Simulator
 from le_bench.fingerprint import digest, fingerprint
 from le_bench.planning.experiment import Experiment, ModelRow, Row
-from le_bench.types import ConceptSet, Layer
+from le_bench.types import AblationOptions, ConceptSet, Layer
 
 Stage = Literal[
-    "record", "embed-images", "embed-texts", "calibrate", "explain", "simulate", "score"
+    "record",
+    "embed-images",
+    "embed-texts",
+    "calibrate",
+    "temper",
+    "ablate",
+    "explain",
+    "simulate",
+    "score",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 NUMERICS = 1  # raised when the core's own computations change
@@ -43,6 +51,7 @@ class Step:
     explainer: Row[Explainer] | None = None
     simulator: Row[Simulator] | None = None
     scorer: Row[Scorer] | None = None
+    ablation: AblationOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,14 +282,35 @@ class _Planner:
             "scorer": self._print(scorer.component),
             "units": self.experiment.units,
         }
-        if scorer.component.needs_model:
-            content["model"] = self._print(place.model.component)
+        options = scorer.component.ablation_options()
+        ablate = () if options is None else (self._ablate(place, options),)
         return self._add(
             "score",
             f"{place} / {cell.explainer} / {cell.simulator} / {scorer.id}",
             content,
-            inputs=(simulate, place.record),
+            inputs=(simulate, place.record, *ablate),
             model=place.model,
             layer=place.layer,
             scorer=scorer,
+        )
+
+    def _temper(self, model: ModelRow) -> str:
+        """The step that gives a model's logits and their temperature."""
+        content = {"dataset": self.dataset, "model": self._print(model.component)}
+        return self._add("temper", model.id, content, model=model)
+
+    def _ablate(self, place: _Place, options: AblationOptions) -> str:
+        """The step that runs a model with units of a layer replaced."""
+        content = {
+            "options": [options.temperature, options.images, options.nodes],  # not runs: memory
+            "units": self.experiment.units,
+        }
+        return self._add(
+            "ablate",
+            str(place),
+            content,
+            inputs=(self._temper(place.model), place.record),
+            model=place.model,
+            layer=place.layer,
+            ablation=options,
         )

@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from math import isfinite, isnan
 from time import perf_counter
 from typing import Any
@@ -20,6 +21,7 @@ from le_bench.networks.maps import LayerMaps
 from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
 from le_bench.probing.guarded import OwnImages
+from le_bench.running.ablation import ablate, layer_losses, temper
 from le_bench.running.store import Artifact
 from le_bench.running.workspace import StoredMemory, Workspace, unit_rows
 from le_bench.types import (
@@ -35,6 +37,7 @@ from le_bench.types import (
 
 DEAD_BELOW = 0.01  # a unit is dead if no probe image activates it this much (paper, Table 14)
 JUDGED: tuple[Split, ...] = ("val", "test")
+PASS_ON = frozenset({"ablate", "simulate", "score"})  # where a cell ends that makes no sense
 
 
 def compute(workspace: Workspace, steps: Sequence[Step]) -> float:
@@ -80,10 +83,11 @@ def _compute(workspace: Workspace, steps: Sequence[Step]) -> float:
 
 def _value(workspace: Workspace, step: Step) -> Artifact:
     """The value of a step, or why there can be none, which the steps that read it pass on."""
-    if step.stage in ("simulate", "score"):
-        why = workspace.artifact(step.inputs[0]).record.get("not_applicable")
-        if why is not None:
-            return Artifact({}, {"not_applicable": why})
+    if step.stage in PASS_ON:
+        for key in step.inputs:
+            why = workspace.artifact(key).record.get("not_applicable")
+            if why is not None:
+                return Artifact({}, {"not_applicable": why})
     try:
         return COMPUTATIONS[step.stage](workspace, step)
     except NotApplicableError as error:
@@ -282,8 +286,8 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
         simulations[split] = Simulation(split, simulated.tensors[split], reasons)
         rows = workspace.dataset.splits[split]
         judged[split] = Activations(step.layer, activations[rows])
-    model = workspace.model(step.model) if scorer.needs_model else None
-    score: Score = scorer.score(simulations, judged, model)
+    losses = layer_losses(workspace, step)
+    score: Score = scorer.score(simulations, judged, losses)
     if score.values.shape != (activations.shape[1],):
         raise BenchError(
             f"scorer '{scorer.name}' returned shape {tuple(score.values.shape)} for "
@@ -297,6 +301,7 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
             "values": [None if isnan(value) else value for value in values.tolist()],
             "undefined": {str(unit): reason for unit, reason in sorted(score.undefined.items())},
             "dead": dead.tolist(),
+            **({} if losses is None else {"temperature": asdict(losses.temperature)}),
             "images": {split: len(rows) for split, rows in workspace.dataset.splits.items()},
         },
     )
@@ -318,6 +323,8 @@ COMPUTATIONS: Mapping[Stage, Callable[[Workspace, Step], Artifact]] = {
     "embed-images": _embed_images,
     "embed-texts": _embed_texts,
     "calibrate": _calibrate,
+    "temper": temper,
+    "ablate": ablate,
     "explain": _explain,
     "simulate": _simulate,
     "score": _score,

@@ -4,6 +4,13 @@ Letters used for shapes everywhere: N probe images, U units, C concepts, D embed
 All tensors are on the CPU unless a docstring says otherwise.
 """
 
+from le_bench.types.ablation import (
+    AblationOptions,
+    Ablations,
+    Curves,
+    LayerImpact,
+    Temperature,
+)
 from le_bench.types.common import (
     SPLITS,
     Pooling,
@@ -40,14 +47,18 @@ from le_bench.types.network import (
 
 __all__ = [
     "SPLITS",
+    "AblationOptions",
+    "Ablations",
     "Activations",
     "Calibration",
     "ConceptSet",
+    "Curves",
     "Encodings",
     "Evidence",
     "Explanation",
     "Images",
     "Layer",
+    "LayerImpact",
     "Maps",
     "Masks",
     "Memory",
@@ -60,6 +71,7 @@ __all__ = [
     "Simulation",
     "Split",
     "TargetModel",
+    "Temperature",
     "Term",
     "require",
 ]

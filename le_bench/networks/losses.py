@@ -1,0 +1,189 @@
+"""Loss changes of a target model with units of one layer replaced; see `types.Ablations`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from le_bench.formulas.curves import (
+    Polynomials,
+    Splines,
+    chebyshev_count,
+    chebyshev_nodes,
+    spread_nodes,
+)
+from le_bench.networks.ablating import Ablator
+from le_bench.types import Curves, Images, Layer, Split, Temperature
+
+NUMBERS = 2**24  # numbers of an intermediate tensor
+CURVE_NUMBERS = 2**18  # images x units of a block, whose coefficients then stay near the processor
+STEEP = 30.0  # from where exp needs float64
+NEAR_NOTHING = -0.99  # where log1p of a float32 sum loses digits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The images of a split that are run: dataset rows (n,), their places in the split, and what
+    is known of them: labels (n,), logits (n, C) of the whole network, activations (n, U); and the
+    temperature by which logits are divided."""
+
+    rows: Tensor
+    places: Tensor
+    labels: Tensor
+    logits: Tensor
+    activations: Tensor
+    temperature: float
+
+    @property
+    def scaled(self) -> Tensor:
+        """Logits divided by the temperature, (n, C) float64."""
+        return self.logits.double() / self.temperature
+
+
+@dataclass(eq=False)
+class LayerLosses:
+    """Loss changes of one layer.
+
+    Either `directions` (U, C) say by how much logits grow with each unit, and all follows from the
+    logits alone; or `nodes` (U, G) and `at_nodes`, changes (n, U, G) by split, give curves, and
+    exact changes come from running the network through `ablator`, which is made when asked for.
+    """
+
+    layer: Layer
+    temperature: Temperature
+    judged: Mapping[Split, Judged]
+    images: Images
+    ablator: Callable[[], Ablator]
+    directions: Tensor | None = None
+    nodes: Tensor | None = None
+    at_nodes: Mapping[Split, Tensor] | None = None
+
+    @property
+    def rows(self) -> Mapping[Split, Tensor]:
+        """Places within each split of the images that are run."""
+        return {split: each.places for split, each in self.judged.items()}
+
+    @cached_property
+    def noise(self) -> float:
+        """Rounding of float32 logits; none where changes are computed from exact differences."""
+        if self.directions is not None:
+            return 0.0
+        largest = max(float(each.logits.abs().max()) for each in self.judged.values())
+        return 4 * torch.finfo(torch.float32).eps * largest / self.temperature.value
+
+    @property
+    def block(self) -> int:
+        """Units whose curves fit the processor's cache."""
+        return max(1, CURVE_NUMBERS // max(len(each.rows) for each in self.judged.values()))
+
+    def changes(self, split: Split, units: slice, values: Tensor) -> Tensor:
+        """See `types.Ablations`."""
+        judged = self.judged[split]
+        if self.directions is not None:
+            steps = values.double() - judged.activations[:, units].double()
+            return exact_changes(judged, self.directions[units], steps)
+        chosen = range(*units.indices(judged.activations.shape[1]))
+        return network_changes(self.ablator(), self.images, judged, chosen, values[:, :, None])[
+            :, :, 0
+        ]
+
+    def curves(self, split: Split, units: slice, low: Tensor, high: Tensor) -> Curves:
+        """See `types.Ablations`."""
+        judged = self.judged[split]
+        if self.directions is not None:
+            own = judged.activations[:, units].float()
+            reach = (low.float() - own.amax(0), high.float() - own.amin(0))
+            return series(judged, self.directions[units], own, *reach)
+        if self.nodes is None or self.at_nodes is None:
+            raise TypeError("a layer needs either directions or nodes")
+        return Splines.through(self.nodes[units], self.at_nodes[split][:, units])
+
+
+def curve_nodes(judged: Mapping[Split, Judged], mean: Tensor, count: int) -> Tensor:
+    """Nodes (U, count) for the activations of all judged images, the mean (U,) among them."""
+    seen = torch.cat([each.activations for each in judged.values()])
+    # units with NaN get some nodes or other: their scores are undefined whatever these are
+    return spread_nodes(seen.nan_to_num(0.0, 0.0, 0.0), mean.nan_to_num(0.0, 0.0, 0.0), count)
+
+
+def network_changes(
+    ablator: Ablator,
+    images: Images,
+    judged: Judged,
+    units: range,
+    values: Tensor,
+) -> Tensor:
+    """Loss changes (n, u, G) float64 of these units for `values` (n or 1, u, G)."""
+    base = F.cross_entropy(judged.scaled, judged.labels, reduction="none")
+    changes = torch.empty(len(judged.rows), len(units), values.shape[2], dtype=torch.float64)
+    for block in ablator.replaced(images, judged.rows.tolist(), units, values):
+        losses = cross_entropies(block.logits, judged.labels[block.images], judged.temperature)
+        changes[block.images, block.units] = losses - base[block.images, None, None]
+    return changes
+
+
+def cross_entropies(logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy (B, u, G) float64, on the CPU, of logits (B, u, G, C) / T."""
+    flat = logits.double().flatten(0, 2) / temperature
+    targets = labels.to(logits.device).repeat_interleave(logits.shape[1] * logits.shape[2])
+    return F.cross_entropy(flat, targets, reduction="none").reshape(logits.shape[:3]).cpu()
+
+
+def exact_changes(judged: Judged, directions: Tensor, steps: Tensor) -> Tensor:
+    """log sum_c p_c exp(s w_c) - s w_y for steps (n, u) of units with directions (u, C): float64.
+
+    p are the probabilities of the whole network and w = directions / T. The exponentials less one
+    are summed, so that a small change keeps its digits.
+    """
+    w = directions.double() / judged.temperature
+    log_p = torch.log_softmax(judged.scaled, 1)
+    changes = torch.empty_like(steps)
+    size = max(1, NUMBERS // (w.shape[1] * max(1, steps.shape[1])))
+    for start in range(0, len(steps), size):
+        some = slice(start, start + size)
+        moves = steps[some, :, None] * w
+        grown = (log_p[some, None] + moves).logsumexp(2)
+        small = moves.abs().amax(2) < 0.5
+        careful = torch.log1p((log_p[some, None].exp() * torch.expm1(moves)).sum(2))
+        own = w[:, judged.labels[some]].T * steps[some]
+        changes[some] = torch.where(small, careful, grown) - own
+    return changes
+
+
+def series(
+    judged: Judged,
+    directions: Tensor,
+    activations: Tensor,
+    low: Tensor,
+    high: Tensor,
+) -> Polynomials:
+    """The changes of `exact_changes` for steps in [low, high] (u,) as polynomials.
+
+    One product of probabilities (n, C) with exponentials (C, u G) gives all values at the nodes.
+    """
+    high = torch.maximum(high, low + 1e-6 * (1 + low.abs()))
+    w = directions.double() / judged.temperature
+    spread = float((w.amax(1) - w.amin(1)).mul((high - low) / 2).max())
+    nodes = chebyshev_nodes(low, high, chebyshev_count(1.0, spread))
+    moves = nodes[:, :, None] * w  # (G, u, C)
+    steep = float(moves.abs().max()) > STEEP
+    kind = torch.float64 if steep else torch.float32
+    p = torch.softmax(judged.scaled, 1).to(kind)
+    sums = p @ torch.expm1(moves).to(kind).flatten(0, 1).T  # (n, G u)
+    grown = torch.log1p(sums.clamp_min(NEAR_NOTHING)).reshape(len(p), *nodes.shape)
+    label_weights = w[:, judged.labels].T.to(kind)  # (n, u)
+    values = grown.transpose(0, 1) - nodes[:, None].to(kind) * label_weights
+    lost = (sums < NEAR_NOTHING).reshape(len(p), *nodes.shape)
+    if bool(lost.any()):
+        image, node, unit = lost.nonzero(as_tuple=True)
+        log_p = torch.log_softmax(judged.scaled, 1)
+        size = max(1, NUMBERS // w.shape[1])
+        for n, g, u in zip(*(torch.split(each, size) for each in (image, node, unit)), strict=True):
+            right = (log_p[n] + moves[g, u]).logsumexp(1) - nodes[g, u] * w[u, judged.labels[n]]
+            values[g, n, u] = right.to(kind)
+    return Polynomials.through(activations, low, high, values)

@@ -1,0 +1,179 @@
+"""Steps about a target model's own output: its logits and temperature, units replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from le_bench.errors import NotApplicableError
+from le_bench.formulas.temperature import fit_temperature, tempered
+from le_bench.networks.ablating import Ablator, make_ablator
+from le_bench.networks.losses import Judged, LayerLosses, curve_nodes, network_changes
+from le_bench.networks.rest import logits_of
+from le_bench.planning.plan import Step
+from le_bench.probing.guarded import OwnImages
+from le_bench.running.store import Artifact
+from le_bench.running.workspace import Workspace
+from le_bench.types import AblationOptions, Layer, Split, TargetModel, Temperature
+
+JUDGED: tuple[Split, ...] = ("val", "test")
+MEAN_POOLINGS = ("avg", "first", "none")
+
+
+def temper(workspace: Workspace, step: Step) -> Artifact:
+    """Logits (N, C) of all probe images, and the temperature that fits them on val images.
+
+    Raises NotApplicableError without labels, and for a model that does not tell these classes.
+    """
+    if step.model is None:
+        raise TypeError("a temper step has no model")
+    dataset = workspace.dataset
+    if dataset.labels is None:
+        raise NotApplicableError(
+            f"probe dataset '{dataset.name}' has no labels, and without them a target model has "
+            "no loss that a unit could change"
+        )
+    model = workspace.model(step.model)
+    logits = _logits(model, workspace)
+    if int(dataset.labels.max()) >= logits.shape[1]:
+        raise NotApplicableError(
+            f"target model '{step.model.id}' tells {logits.shape[1]} classes, but the labels of "
+            f"probe dataset '{dataset.name}' go up to {int(dataset.labels.max())}"
+        )
+    rows = dataset.splits["val"]
+    fitted = fit_temperature(logits[rows], dataset.labels[rows])
+    return Artifact({"logits": logits}, {"temperature": asdict(fitted)})
+
+
+def _logits(model: TargetModel, workspace: Workspace) -> Tensor:
+    images, size = workspace.dataset.images, workspace.batch_size
+    collected = []
+    for start in range(0, len(images), size):
+        rows = range(start, min(start + size, len(images)))
+        with torch.no_grad():
+            output = model.module(model.preprocess(images.read(rows)).to(model.device))
+        collected.append(logits_of(output).float().cpu())
+    return torch.cat(collected)
+
+
+def ablate(workspace: Workspace, step: Step) -> Artifact:
+    """All that the losses of a layer with replaced units follow from."""
+    if step.model is None or step.layer is None or step.ablation is None:
+        raise TypeError("an ablate step has no model, layer or options")
+    temperature = _temperature(workspace, step)
+    judged = _judged(workspace, step, temperature)
+    ablator = _ablator(workspace, step)
+    record: dict[str, Any] = {"temperature": asdict(temperature), "how": ablator.how}
+    if ablator.rank_one and ablator.directions and step.layer.pooling in MEAN_POOLINGS:
+        directions = ablator.directions[0][: workspace.plan.experiment.units].float().cpu()
+        return Artifact({"directions": directions}, record)
+    mean = _val_mean(workspace, step)
+    nodes = curve_nodes(judged, mean, step.ablation.nodes)
+    units = range(len(nodes))
+    tensors = {"nodes": nodes}
+    images = _images(workspace)
+    for split, each in judged.items():
+        changes = network_changes(ablator, images, each, units, nodes[None])
+        tensors[f"changes_{split}"] = changes.float()
+    return Artifact(tensors, record)
+
+
+def layer_losses(workspace: Workspace, step: Step) -> LayerLosses | None:
+    """What a scorer of a `score` step gets; None if it asks for nothing."""
+    made = [workspace.plan.steps[key] for key in step.inputs]
+    asked = next((each for each in made if each.stage == "ablate"), None)
+    if asked is None:
+        return None
+    return workspace.latest("losses", asked.key, lambda: _layer_losses(workspace, asked))
+
+
+def _layer_losses(workspace: Workspace, step: Step) -> LayerLosses:
+    artifact = workspace.artifact(step.key)
+    tensors = artifact.tensors
+    changes: Mapping[Split, Tensor] | None = None
+    if "nodes" in tensors:
+        changes = {split: tensors[f"changes_{split}"] for split in JUDGED}
+    temperature = Temperature(**artifact.record["temperature"])
+    return LayerLosses(
+        layer=_layer(step),
+        temperature=temperature,
+        judged=_judged(workspace, step, temperature),
+        images=_images(workspace),
+        ablator=lambda: _ablator(workspace, step),
+        directions=tensors.get("directions"),
+        nodes=tensors.get("nodes"),
+        at_nodes=changes,
+    )
+
+
+def _ablator(workspace: Workspace, step: Step) -> Ablator:
+    def make() -> Ablator:
+        if step.model is None or step.ablation is None:
+            raise TypeError("an ablate step has no model or options")
+        rows = workspace.dataset.splits["val"].tolist()
+        model = workspace.model(step.model)
+        return make_ablator(model, _layer(step), _images(workspace), rows, runs=step.ablation.runs)
+
+    return workspace.latest("ablator", step.key, make)
+
+
+def _images(workspace: Workspace) -> OwnImages:
+    dataset = workspace.dataset
+    return OwnImages(dataset.images, torch.cat([dataset.splits[split] for split in JUDGED]))
+
+
+def _layer(step: Step) -> Layer:
+    if step.layer is None:
+        raise TypeError(f"a step of stage {step.stage} has no layer")
+    return step.layer
+
+
+def _temperature(workspace: Workspace, step: Step) -> Temperature:
+    """The temperature given in the options, or else the fitted one."""
+    artifact = workspace.artifact(step.inputs[0])
+    given = step.ablation.temperature if step.ablation is not None else None
+    dataset = workspace.dataset
+    if given is None or dataset.labels is None:
+        return Temperature(**artifact.record["temperature"])
+    rows = dataset.splits["val"]
+    return tempered(artifact.tensors["logits"][rows], dataset.labels[rows], given, "given")
+
+
+def spread_places(count: int, most: int | None) -> Tensor:
+    """At most `most` of the places 0 to count - 1, spread evenly; all of them for None.
+
+    >>> spread_places(10, 4).tolist()
+    [0, 3, 6, 9]
+    """
+    if most is None or most >= count:
+        return torch.arange(count)
+    return torch.linspace(0, count - 1, most, dtype=torch.float64).round().long()
+
+
+def _judged(workspace: Workspace, step: Step, temperature: Temperature) -> dict[Split, Judged]:
+    dataset = workspace.dataset
+    options = step.ablation or AblationOptions()
+    logits = workspace.artifact(step.inputs[0]).tensors["logits"]
+    activations = workspace.artifact(step.inputs[1]).tensors["values"]
+    judged: dict[Split, Judged] = {}
+    for split in JUDGED:
+        places = spread_places(len(dataset.splits[split]), options.images)
+        rows = dataset.splits[split][places]
+        own = activations[rows][:, : workspace.plan.experiment.units]
+        if dataset.labels is None:
+            raise TypeError("images without labels are not judged")
+        judged[split] = Judged(
+            rows, places, dataset.labels[rows], logits[rows], own, temperature.value
+        )
+    return judged
+
+
+def _val_mean(workspace: Workspace, step: Step) -> Tensor:
+    """(U,) float64 over all val images."""
+    activations = workspace.artifact(step.inputs[1]).tensors["values"]
+    rows = workspace.dataset.splits["val"]
+    return activations[rows][:, : workspace.plan.experiment.units].double().mean(0)
