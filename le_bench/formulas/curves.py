@@ -191,13 +191,14 @@ def chebyshev_nodes(low: Tensor, high: Tensor, count: int) -> Tensor:
     return middle + torch.cos(angle)[:, None] * half
 
 
-def chebyshev_count(half_range: float, spread: float) -> int:
-    """How many nodes log(sum p exp(d w)) needs in |d - centre| <= half_range for about 1e-6.
+def chebyshev_count(reach: float) -> int:
+    """How many nodes log(sum p exp(d w)) needs for about 1e-6.
 
-    With weights w that differ by at most `spread` the function is analytic up to pi / spread beside
-    the real axis, so the error falls like rho^-G, rho that of the Bernstein ellipse.
+    `reach` is half the range of d times the largest difference of weights w. The function is
+    analytic up to pi over that difference beside the real axis, so the error falls like rho^-G,
+    rho that of the Bernstein ellipse.
     """
-    if half_range * spread == 0:
+    if reach <= 0:
         return 4
-    rate = asinh(pi / (half_range * spread))
+    rate = asinh(pi / reach)
     return min(96, max(6, ceil(14 / rate)))

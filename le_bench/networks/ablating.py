@@ -97,7 +97,7 @@ class Ablator:
         tensors, kept, means = state
         num_images, num_units, num_values = len(means), len(units), values.shape[2]
         shape = (num_images, num_units, num_values)
-        values = values.to(means).expand(shape)
+        values = values.to(means.device, means.dtype).expand(shape)
         tiled = tuple(_tiled(part, num_images, num_units * num_values) for part in kept)
         if self.directions is not None and self.parts is not None:
             steps = (values - means[:, list(units), None]).to(tensors[0])
@@ -184,8 +184,13 @@ def _attempt(make: Callable[[], Any]) -> Any:
         return None
 
 
-def _affine(rest: Ablator, parts: Halves, probes: Sequence[Any]) -> Ablator:
-    """Changes the tensors at the end of the affine half; right only if their unit's mean counts."""
+def _affine(rest: Ablator, parts: Halves, probes: Sequence[Any]) -> Ablator | None:
+    """Changes the tensors at the end of the affine half; right only if their unit's mean counts.
+
+    None if nothing is gained by it.
+    """
+    if parts.trivial:
+        return None
     output, kept = rest.cut.start(rest.model.preprocess(probes[:1]).to(rest.model.device))
     units = range(output.shape[2] if output.ndim == 3 else output.shape[1])
     ends = []
@@ -243,9 +248,10 @@ class _Check:
 
 def _means(output: Tensor) -> Tensor:
     """(B, U) means over positions."""
+    values = output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
     if output.ndim == 2:
-        return output.float()
-    return output.float().mean((1,) if output.ndim == 3 else (2, 3))
+        return values
+    return values.mean((1,) if output.ndim == 3 else (2, 3))
 
 
 def _tiled(part: Any, num_images: int, times: int) -> Any:

@@ -68,13 +68,14 @@ class Halves:
     """The rest of a network in two halves.
 
     `affine` turns the layer's output into tensors that are affine functions of it, `beyond` turns
-    these into logits. `complete` if the logits are such tensors themselves. `name` says where the
-    affine half ends.
+    these into logits. `complete` if the logits are such tensors themselves, `trivial` if there is
+    none but the layer's output. `name` says where the affine half ends.
     """
 
     affine: Callable[[Tensor, Kept], tuple[Tensor, ...]]
     beyond: Callable[[tuple[Tensor, ...], Kept], Tensor]
     complete: bool
+    trivial: bool
     name: str
 
 
@@ -125,7 +126,8 @@ def halves(graph: fx.GraphModule) -> Halves:
             return logits_of(last(*tensors, *kept))
 
     complete = len(ends) == 1 and ends[0] in end.all_input_nodes and len(ends[0].users) == 1
-    return Halves(affine_half, beyond, complete, " and ".join(str(n.target) for n in ends))
+    name = " and ".join(n.name if n.op == "call_function" else str(n.target) for n in ends)
+    return Halves(affine_half, beyond, complete, ends == [layer], name)
 
 
 def _part(graph: fx.GraphModule, inputs: list[fx.Node], outputs: Any) -> fx.GraphModule:

@@ -14,7 +14,7 @@ from le_bench.boards.records import Cell
 from le_bench.components import Component, Encoder, Explainer, Scorer, Simulator
 from le_bench.fingerprint import digest, fingerprint
 from le_bench.planning.experiment import Experiment, ModelRow, Row
-from le_bench.types import AblationOptions, ConceptSet, Layer
+from le_bench.types import AblationOptions, ConceptSet, ImpactOptions, Layer
 
 Stage = Literal[
     "record",
@@ -23,6 +23,7 @@ Stage = Literal[
     "calibrate",
     "temper",
     "ablate",
+    "impact",
     "explain",
     "simulate",
     "score",
@@ -52,6 +53,7 @@ class Step:
     simulator: Row[Simulator] | None = None
     scorer: Row[Scorer] | None = None
     ablation: AblationOptions | None = None
+    impact: ImpactOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class PlannedCell:
 class Plan:
     """All steps in an order in which inputs come first, and the cells they make.
 
+    `impacts` are the steps that give the Top Impact of a layer.
     `not_applicable` holds cells that make no sense, with the reason; `origins` identifies the
     code of components that are not ours.
     """
@@ -78,6 +81,7 @@ class Plan:
     cells: tuple[PlannedCell, ...]
     not_applicable: Mapping[Cell, str] = field(default_factory=dict)
     origins: Mapping[type[Component], str] = field(default_factory=dict)
+    impacts: tuple[str, ...] = ()
 
     def counts(self) -> dict[Stage, int]:
         """Number of steps a stage."""
@@ -142,8 +146,11 @@ class _Planner:
         experiment = self.experiment
         cells: list[PlannedCell] = []
         not_applicable: dict[Cell, str] = {}
+        impacts: list[str] = []
         for model in experiment.models:
             places = [self._record(model, layer) for layer in model.layers]
+            if experiment.impact is not None:
+                impacts += [self._impact(place, experiment.impact) for place in places]
             for place in places:
                 for explainer in experiment.explainers:
                     explain = self._explain(place, explainer)
@@ -159,7 +166,9 @@ class _Planner:
                             cell = self._cell(place, explainer, simulator, scorer)
                             score = self._score(place, scorer, simulate, cell)
                             cells.append(PlannedCell(cell, place.record, explain, simulate, score))
-        return Plan(experiment, self.steps, tuple(cells), not_applicable, self.origins)
+        return Plan(
+            experiment, self.steps, tuple(cells), not_applicable, self.origins, tuple(impacts)
+        )
 
     def _print(self, component: Component) -> dict[str, Any]:
         if component not in self.prints:
@@ -298,6 +307,22 @@ class _Planner:
         """The step that gives a model's logits and their temperature."""
         content = {"dataset": self.dataset, "model": self._print(model.component)}
         return self._add("temper", model.id, content, model=model)
+
+    def _impact(self, place: _Place, options: ImpactOptions) -> str:
+        """The step that gives the Top Impact of a layer's units."""
+        content = {
+            "options": [options.fractions, options.images, options.counting, options.temperature],
+            "units": self.experiment.units,
+        }
+        return self._add(
+            "impact",
+            str(place),
+            content,
+            inputs=(self._temper(place.model), place.record),
+            model=place.model,
+            layer=place.layer,
+            impact=options,
+        )
 
     def _ablate(self, place: _Place, options: AblationOptions) -> str:
         """The step that runs a model with units of a layer replaced."""

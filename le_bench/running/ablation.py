@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from math import isnan
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from le_bench.errors import NotApplicableError
+from le_bench.formulas.impact import top_impact
 from le_bench.formulas.temperature import fit_temperature, tempered
 from le_bench.networks.ablating import Ablator, make_ablator
-from le_bench.networks.losses import Judged, LayerLosses, curve_nodes, network_changes
 from le_bench.networks.rest import logits_of
 from le_bench.planning.plan import Step
 from le_bench.probing.guarded import OwnImages
+from le_bench.running.losses import Judged, LayerLosses, loss_tensors, zeroed_impacts
 from le_bench.running.store import Artifact
 from le_bench.running.workspace import Workspace
 from le_bench.types import AblationOptions, Layer, Split, TargetModel, Temperature
 
 JUDGED: tuple[Split, ...] = ("val", "test")
-MEAN_POOLINGS = ("avg", "first", "none")
 
 
 def temper(workspace: Workspace, step: Step) -> Artifact:
-    """Logits (N, C) of all probe images, and the temperature that fits them on val images.
+    """Logits (N, C), NaN for train images, and the temperature that fits those of val images.
 
     Raises NotApplicableError without labels, and for a model that does not tell these classes.
     """
@@ -50,36 +50,29 @@ def temper(workspace: Workspace, step: Step) -> Artifact:
 
 
 def _logits(model: TargetModel, workspace: Workspace) -> Tensor:
-    images, size = workspace.dataset.images, workspace.batch_size
-    collected = []
-    for start in range(0, len(images), size):
-        rows = range(start, min(start + size, len(images)))
+    dataset = workspace.dataset
+    rows = torch.cat([dataset.splits[split] for split in JUDGED])
+    parts = []
+    for some in torch.split(rows, workspace.batch_size):
+        batch = model.preprocess(dataset.images.read(some.tolist())).to(model.device)
         with torch.no_grad():
-            output = model.module(model.preprocess(images.read(rows)).to(model.device))
-        collected.append(logits_of(output).float().cpu())
-    return torch.cat(collected)
+            parts.append(logits_of(model.module(batch)).float().cpu())
+    collected = torch.cat(parts)
+    logits = torch.full((len(dataset.images), collected.shape[1]), torch.nan)
+    logits[rows] = collected
+    return logits
 
 
 def ablate(workspace: Workspace, step: Step) -> Artifact:
     """All that the losses of a layer with replaced units follow from."""
     if step.model is None or step.layer is None or step.ablation is None:
         raise TypeError("an ablate step has no model, layer or options")
-    temperature = _temperature(workspace, step)
+    temperature = _temperature(workspace, step, step.ablation.temperature)
     judged = _judged(workspace, step, temperature)
     ablator = _ablator(workspace, step)
-    record: dict[str, Any] = {"temperature": asdict(temperature), "how": ablator.how}
-    if ablator.rank_one and ablator.directions and step.layer.pooling in MEAN_POOLINGS:
-        directions = ablator.directions[0][: workspace.plan.experiment.units].float().cpu()
-        return Artifact({"directions": directions}, record)
-    mean = _val_mean(workspace, step)
-    nodes = curve_nodes(judged, mean, step.ablation.nodes)
-    units = range(len(nodes))
-    tensors = {"nodes": nodes}
-    images = _images(workspace)
-    for split, each in judged.items():
-        changes = network_changes(ablator, images, each, units, nodes[None])
-        tensors[f"changes_{split}"] = changes.float()
-    return Artifact(tensors, record)
+    mean, count = _val_mean(workspace, step), step.ablation.nodes
+    tensors = loss_tensors(ablator, _images(workspace), judged, mean, count)
+    return Artifact(tensors, {"temperature": asdict(temperature), "how": ablator.how})
 
 
 def layer_losses(workspace: Workspace, step: Step) -> LayerLosses | None:
@@ -93,10 +86,6 @@ def layer_losses(workspace: Workspace, step: Step) -> LayerLosses | None:
 
 def _layer_losses(workspace: Workspace, step: Step) -> LayerLosses:
     artifact = workspace.artifact(step.key)
-    tensors = artifact.tensors
-    changes: Mapping[Split, Tensor] | None = None
-    if "nodes" in tensors:
-        changes = {split: tensors[f"changes_{split}"] for split in JUDGED}
     temperature = Temperature(**artifact.record["temperature"])
     return LayerLosses(
         layer=_layer(step),
@@ -104,9 +93,7 @@ def _layer_losses(workspace: Workspace, step: Step) -> LayerLosses:
         judged=_judged(workspace, step, temperature),
         images=_images(workspace),
         ablator=lambda: _ablator(workspace, step),
-        directions=tensors.get("directions"),
-        nodes=tensors.get("nodes"),
-        at_nodes=changes,
+        tensors=artifact.tensors,
     )
 
 
@@ -132,10 +119,9 @@ def _layer(step: Step) -> Layer:
     return step.layer
 
 
-def _temperature(workspace: Workspace, step: Step) -> Temperature:
+def _temperature(workspace: Workspace, step: Step, given: float | None) -> Temperature:
     """The temperature given in the options, or else the fitted one."""
     artifact = workspace.artifact(step.inputs[0])
-    given = step.ablation.temperature if step.ablation is not None else None
     dataset = workspace.dataset
     if given is None or dataset.labels is None:
         return Temperature(**artifact.record["temperature"])
@@ -177,3 +163,44 @@ def _val_mean(workspace: Workspace, step: Step) -> Tensor:
     activations = workspace.artifact(step.inputs[1]).tensors["values"]
     rows = workspace.dataset.splits["val"]
     return activations[rows][:, : workspace.plan.experiment.units].double().mean(0)
+
+
+def impact(workspace: Workspace, step: Step) -> Artifact:
+    """Top Impact of a layer's units on the test images, by fraction."""
+    options, dataset = step.impact, workspace.dataset
+    if options is None or step.model is None or dataset.labels is None:
+        raise TypeError("an impact step has no options, model or labels")
+    layer = _layer(step)
+    temperature = _temperature(workspace, step, options.temperature)
+    places = spread_places(len(dataset.splits["test"]), options.images)
+    rows = dataset.splits["test"][places]
+    judged = Judged(
+        rows,
+        places,
+        dataset.labels[rows],
+        workspace.artifact(step.inputs[0]).tensors["logits"][rows],
+        workspace.artifact(step.inputs[1]).tensors["values"][rows][
+            :, : workspace.plan.experiment.units
+        ],
+        temperature.value,
+    )
+    ablator = make_ablator(
+        workspace.model(step.model),
+        layer,
+        _images(workspace),
+        rows.tolist(),
+        runs=options.runs,
+        everywhere=True,
+    )
+    values = zeroed_impacts(ablator, _images(workspace), judged)
+    tops = top_impact(values, judged.activations, options.fractions, options.counting)
+    losses = functional.cross_entropy(judged.scaled, judged.labels)
+    record = {
+        "temperature": asdict(temperature),
+        "how": ablator.how,
+        "images": len(rows),
+        "accuracy": float((judged.logits.argmax(1) == judged.labels).double().mean()),
+        "cross_entropy": float(losses),
+        "top": [[None if isnan(v) else v for v in row] for row in tops.tolist()],
+    }
+    return Artifact({"impacts": values.float()}, record)

@@ -21,7 +21,7 @@ from le_bench.networks.maps import LayerMaps
 from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
 from le_bench.probing.guarded import OwnImages
-from le_bench.running.ablation import ablate, layer_losses, temper
+from le_bench.running.ablation import ablate, impact, layer_losses, temper
 from le_bench.running.store import Artifact
 from le_bench.running.workspace import StoredMemory, Workspace, unit_rows
 from le_bench.types import (
@@ -37,7 +37,9 @@ from le_bench.types import (
 
 DEAD_BELOW = 0.01  # a unit is dead if no probe image activates it this much (paper, Table 14)
 JUDGED: tuple[Split, ...] = ("val", "test")
-PASS_ON = frozenset({"ablate", "simulate", "score"})  # where a cell ends that makes no sense
+PASS_ON = frozenset(
+    {"ablate", "impact", "simulate", "score"}
+)  # where a cell ends that makes no sense
 
 
 def compute(workspace: Workspace, steps: Sequence[Step]) -> float:
@@ -325,6 +327,7 @@ COMPUTATIONS: Mapping[Stage, Callable[[Workspace, Step], Artifact]] = {
     "calibrate": _calibrate,
     "temper": temper,
     "ablate": ablate,
+    "impact": impact,
     "explain": _explain,
     "simulate": _simulate,
     "score": _score,

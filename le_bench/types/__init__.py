@@ -8,7 +8,7 @@ from le_bench.types.ablation import (
     AblationOptions,
     Ablations,
     Curves,
-    LayerImpact,
+    ImpactOptions,
     Temperature,
 )
 from le_bench.types.common import (
@@ -57,8 +57,8 @@ __all__ = [
     "Evidence",
     "Explanation",
     "Images",
+    "ImpactOptions",
     "Layer",
-    "LayerImpact",
     "Maps",
     "Masks",
     "Memory",

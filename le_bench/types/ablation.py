@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from torch import Tensor
 
@@ -54,6 +54,33 @@ class AblationOptions:
         )
         require(self.nodes >= 4, f"nodes must be at least 4, not {self.nodes}")
         require(self.runs >= 1, f"runs must be at least 1, not {self.runs}")
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactOptions:
+    """How Top Impact is measured; see `le_bench.formulas.impact`.
+
+    `fractions` of the test images, `images` the most of them that are run, spread evenly (None:
+    all), `counting` how many images a fraction is, `temperature` None to have it fitted on the val
+    images, `runs` images through the rest of a network at a time.
+    """
+
+    fractions: tuple[float, ...] = (0.0003, 0.002, 0.02, 0.1, 0.5)
+    images: int | None = None
+    counting: Literal["exact", "authors"] = "exact"
+    temperature: float | None = None
+    runs: int = 1024
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.fractions) and all(0 < f <= 1 for f in self.fractions),
+            f"fractions must lie above 0 and at most at 1, not {self.fractions}",
+        )
+        require(
+            list(self.fractions) == sorted(set(self.fractions)),
+            f"fractions must rise, not {self.fractions}",
+        )
+        AblationOptions(self.temperature, self.images, runs=self.runs)
 
 
 class Curves(Protocol):
@@ -113,18 +140,3 @@ class Ablations(Protocol):
     def curves(self, split: Split, units: slice, low: Tensor, high: Tensor) -> Curves:
         """Changes as functions, at least from `low` to `high` (u,) where that is cheap."""
         ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LayerImpact:
-    """What each unit of a layer contributes on each image: `values` (N, U) float64.
-
-    `images` (N,) are the dataset's rows. `accuracy` and `cross_entropy` are those of the
-    unchanged network on them.
-    """
-
-    values: Tensor
-    images: Tensor
-    accuracy: float
-    cross_entropy: float
-    undefined: Mapping[int, str] = field(default_factory=dict)

@@ -45,6 +45,7 @@ def test_steps_are_counted_and_shared(plugins: Plugins, tmp_path: Path) -> None:
         "calibrate": 1,
         "temper": 0,
         "ablate": 0,
+        "impact": 0,
         "explain": 4,
         "simulate": 4,
         "score": 4,

@@ -58,11 +58,12 @@ def adam(curves: Curves, simulated: Tensor) -> tuple[Tensor, Tensor]:
 def simplex_search(
     curves: Curves, simulated: Tensor, starts: list[tuple[Tensor, Tensor]], scale: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """c, d (U,) float64 that minimise sum_n |change_n(c s_n + d)| from the best of some starts.
+    """c, d (U,) float64 that minimise sum_n |change_n(c s_n + d)| over images n.
 
-    Nelder and Mead's search, for all units at once, in the value at the mean simulation and the
-    value's standard deviation; `scale` (U,) is that of the unit's activations and sets the first
-    simplex. The objective has kinks, which gradients do not like. It never ends above its starts.
+    Nelder and Mead's search from the first start and from the best one, for all units at once, in
+    the value at the mean simulation and the value's standard deviation; `scale` (U,) is that of the
+    unit's activations and sets the first simplex. The objective has kinks, which gradients do not
+    like. It never ends above its starts.
 
     Source: Lagarias et al., "Convergence Properties of the Nelder-Mead Simplex Method in Low
     Dimensions" (1998).
@@ -82,11 +83,28 @@ def simplex_search(
     candidates = torch.stack([torch.stack([c * spread, d + c * mean]) for c, d in starts])
     sums = objective(candidates)
     best = sums.argmin(0)
-    start = candidates.gather(0, best.expand(1, 2, -1))[0]
+    first = _descend(candidates[0], sums[0], scale, objective)
+    second = _descend(*_chosen(candidates, sums, best), scale, objective)
+    both = [torch.stack(pair) for pair in zip(first, second, strict=True)]
+    found, _ = _chosen(both[0], both[1], both[1].argmin(0))
+    slope = found[0] / spread
+    return slope, found[1] - slope * mean
+
+
+def _chosen(points: Tensor, values: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+    """Of points (k, 2, U) with values (k, U) those numbered (U,)."""
+    point = points.gather(0, which.expand(1, 2, -1))[0]
+    return point, values.gather(0, which[None])[0]
+
+
+def _descend(
+    start: Tensor, value: Tensor, scale: Tensor, objective: Callable[..., Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The best point (2, U) that the search from `start` finds, and its objective (U,)."""
     simplex = start.expand(3, 2, -1).clone()
     simplex[1, 0] += 0.25 * scale
     simplex[2, 1] += 0.25 * scale
-    values = torch.cat([sums.gather(0, best[None]), objective(simplex[1:])])
+    values = torch.cat([value[None], objective(simplex[1:])])
     for _ in range(SIMPLEX_STEPS):
         order = values.argsort(dim=0, stable=True)
         values = values.gather(0, order)
@@ -94,10 +112,7 @@ def simplex_search(
         if bool((values[2] - values[0] <= SIMPLEX_TOLERANCE * values[0].abs()).all()):
             break
         simplex, values = _step(simplex, values, objective)
-    least = values.argmin(0)
-    found = simplex.gather(0, least.expand(1, 2, -1))[0]
-    slope = found[0] / spread
-    return slope, found[1] - slope * mean
+    return _chosen(simplex, values, values.argmin(0))
 
 
 def _step(

@@ -37,11 +37,12 @@ class AblationScorer(Scorer):
     activations, pooled, do not reach 1.
 
     `optim` chooses c and d by the val images' summed changes: a simplex search from the least
-    squares fit, from c = 1, d = 0 and from where the authors' Adam ends, so that it is never above
-    any of these; or `optimiser = "adam-100"`, the authors' 100 steps alone, which reach c in [0, 2]
-    and d in [-1, 1] only and so favour explanations that come with a scale. `norm` takes the least
-    squares fit on the val images; with `moments = "test"` simulations are standardised with mean
-    and deviation of the test images (ddof 1), as the authors' code does.
+    squares fit and from the best of that, the mean, c = 1 with d = 0 and where the authors' Adam
+    ends, so that it is never above any of these; or `optimiser = "adam-100"`, the authors' 100
+    steps alone, which reach c in [0, 2] and d in [-1, 1] only and so favour explanations that come
+    with a scale. `norm` takes the least squares fit on the val images; with `moments = "test"`
+    simulations are standardised with mean and deviation of the test images (ddof 1), as the
+    authors' code does.
 
     Losses come from curves (see `AblationOptions`) wherever those interpolate and else, or with
     `exact`, from the network. `images` limits the val and test images that are run; least squares
@@ -114,7 +115,7 @@ class AblationScorer(Scorer):
                 )
                 for split in own
             }
-            values[units], idle[units] = self._alpha(ablations, units, block)
+            values[units], idle[units] = self._alpha(ablations, units, block, fine)
         _note(reasons, [(idle & usable, "replacing the unit by its mean changes no loss")])
         values[list(reasons)] = torch.nan
         lost = values.isnan()
@@ -146,11 +147,15 @@ class AblationScorer(Scorer):
         ablations: Ablations,
         units: slice,
         block: Mapping[Split, tuple[Tensor, Tensor]],
+        fine: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """alpha (u,) of some units, and which of them their mean does not change."""
+        """alpha (u,) of some units, and which of them their mean does not change.
+
+        Those that are not `fine` are given their mean.
+        """
         places = ablations.rows["test"]
         mean = block["val"][0].double().mean(0).expand(len(places), -1)
-        values = self._values(ablations, units, block)[places]
+        values = torch.where(fine, self._values(ablations, units, block)[places], mean)
         both = torch.cat([values, mean])
         low, high = both.amin(0), both.amax(0)
         if self.exact:
@@ -191,8 +196,9 @@ class AblationScorer(Scorer):
             c, d = ended
         else:
             one = (torch.ones_like(c), torch.zeros_like(d))
+            flat = (torch.zeros_like(c), own.mean(0))
             scale = own.std(0, correction=0).clamp_min(1e-6)
-            c, d = simplex_search(curves, s, [(c, d), one, ended], scale)
+            c, d = simplex_search(curves, s, [(c, d), flat, one, ended], scale)
         return c * test + d
 
 

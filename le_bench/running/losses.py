@@ -17,11 +17,14 @@ from le_bench.formulas.curves import (
     chebyshev_nodes,
     spread_nodes,
 )
+from le_bench.formulas.impact import unit_impacts
 from le_bench.networks.ablating import Ablator
 from le_bench.types import Curves, Images, Layer, Split, Temperature
 
+MEAN_POOLINGS = ("avg", "first", "none")  # activations are what a linear head reads
 NUMBERS = 2**24  # numbers of an intermediate tensor
 CURVE_NUMBERS = 2**18  # images x units of a block, whose coefficients then stay near the processor
+FARTHEST = 20.0  # change of logits up to which polynomials are made
 STEEP = 30.0  # from where exp needs float64
 NEAR_NOTHING = -0.99  # where log1p of a float32 sum loses digits
 
@@ -49,9 +52,9 @@ class Judged:
 class LayerLosses:
     """Loss changes of one layer.
 
-    Either `directions` (U, C) say by how much logits grow with each unit, and all follows from the
-    logits alone; or `nodes` (U, G) and `at_nodes`, changes (n, U, G) by split, give curves, and
-    exact changes come from running the network through `ablator`, which is made when asked for.
+    `tensors` are those of `loss_tensors`. With directions all follows from the logits alone;
+    otherwise exact changes come from running the network through `ablator`, which is made when
+    asked for.
     """
 
     layer: Layer
@@ -59,9 +62,12 @@ class LayerLosses:
     judged: Mapping[Split, Judged]
     images: Images
     ablator: Callable[[], Ablator]
-    directions: Tensor | None = None
-    nodes: Tensor | None = None
-    at_nodes: Mapping[Split, Tensor] | None = None
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def directions(self) -> Tensor | None:
+        """By how much logits grow with each unit, (U, C), if they are affine in it."""
+        return self.tensors.get("directions")
 
     @property
     def rows(self) -> Mapping[Split, Tensor]:
@@ -70,11 +76,14 @@ class LayerLosses:
 
     @cached_property
     def noise(self) -> float:
-        """Rounding of float32 logits; none where changes are computed from exact differences."""
+        """Rounding of float32 logits, or of float32 activations where changes follow from these."""
+        sources = [each.logits for each in self.judged.values()]
+        factor = 4.0
         if self.directions is not None:
-            return 0.0
-        largest = max(float(each.logits.abs().max()) for each in self.judged.values())
-        return 4 * torch.finfo(torch.float32).eps * largest / self.temperature.value
+            sources = [each.activations.nan_to_num(0.0) for each in self.judged.values()]
+            factor = float(self.directions.abs().max())
+        largest = max(float(each.abs().max()) for each in sources)
+        return factor * torch.finfo(torch.float32).eps * largest / self.temperature.value
 
     @property
     def block(self) -> int:
@@ -96,12 +105,32 @@ class LayerLosses:
         """See `types.Ablations`."""
         judged = self.judged[split]
         if self.directions is not None:
-            own = judged.activations[:, units].float()
+            own = judged.activations[:, units].float().nan_to_num(0.0, 0.0, 0.0)
             reach = (low.float() - own.amax(0), high.float() - own.amin(0))
             return series(judged, self.directions[units], own, *reach)
-        if self.nodes is None or self.at_nodes is None:
-            raise TypeError("a layer needs either directions or nodes")
-        return Splines.through(self.nodes[units], self.at_nodes[split][:, units])
+        changes = self.tensors[f"changes_{split}"][:, units]
+        return Splines.through(self.tensors["nodes"][units], changes)
+
+
+def loss_tensors(
+    ablator: Ablator, images: Images, judged: Mapping[Split, Judged], mean: Tensor, count: int
+) -> dict[str, Tensor]:
+    """What the losses of a layer follow from.
+
+    That is `directions` (U, C) if logits are affine in the activations, or else `nodes` (U, count)
+    and the changes there, `changes_val` and `changes_test` (n, U, count).
+
+    `mean` (U,) is what units are compared with, hence one of the nodes.
+    """
+    num_units = len(mean)
+    if ablator.rank_one and ablator.directions and ablator.layer.pooling in MEAN_POOLINGS:
+        return {"directions": ablator.directions[0][:num_units].float().cpu()}
+    nodes = curve_nodes(judged, mean, count)
+    tensors = {"nodes": nodes}
+    for split, each in judged.items():
+        changes = network_changes(ablator, images, each, range(num_units), nodes[None])
+        tensors[f"changes_{split}"] = changes.float()
+    return tensors
 
 
 def curve_nodes(judged: Mapping[Split, Judged], mean: Tensor, count: int) -> Tensor:
@@ -125,6 +154,29 @@ def network_changes(
         losses = cross_entropies(block.logits, judged.labels[block.images], judged.temperature)
         changes[block.images, block.units] = losses - base[block.images, None, None]
     return changes
+
+
+def zeroed_impacts(ablator: Ablator, images: Images, judged: Judged) -> Tensor:
+    """Impacts (n, U) float64 of all units of which activations are given, each replaced by 0.
+
+    A unit that changes losses by no more than rounding has no impact at all.
+    """
+    shape = judged.activations.shape
+    base = F.cross_entropy(judged.scaled, judged.labels, reduction="none")
+    right = judged.logits.argmax(1) == judged.labels
+    losses = torch.empty(shape, dtype=torch.float64)
+    hits = torch.empty(shape, dtype=torch.bool)
+    zeros = torch.zeros(1, shape[1], 1)
+    for block in ablator.replaced(images, judged.rows.tolist(), range(shape[1]), zeros):
+        labels = judged.labels[block.images]
+        given = cross_entropies(block.logits, labels, judged.temperature)
+        losses[block.images, block.units] = given[:, :, 0]
+        guesses = block.logits[:, :, 0].argmax(2).cpu()
+        hits[block.images, block.units] = guesses == labels[:, None]
+    noise = 4 * torch.finfo(torch.float32).eps * float(judged.scaled.abs().max())
+    still = (losses - base[:, None]).abs().mean(0) <= noise
+    impacts = unit_impacts(right, base, hits, losses)
+    return torch.where(still & (hits == right[:, None]).all(0), 0.0, impacts)
 
 
 def cross_entropies(logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
@@ -164,12 +216,15 @@ def series(
 ) -> Polynomials:
     """The changes of `exact_changes` for steps in [low, high] (u,) as polynomials.
 
+    Steps that change some logit by over 20 more than another are left to the straight lines.
     One product of probabilities (n, C) with exponentials (C, u G) gives all values at the nodes.
     """
-    high = torch.maximum(high, low + 1e-6 * (1 + low.abs()))
     w = directions.double() / judged.temperature
-    spread = float((w.amax(1) - w.amin(1)).mul((high - low) / 2).max())
-    nodes = chebyshev_nodes(low, high, chebyshev_count(1.0, spread))
+    widths = w.amax(1) - w.amin(1)
+    limit = FARTHEST / widths.clamp_min(1e-12)
+    low = torch.maximum(low.double(), -limit)
+    high = torch.minimum(torch.maximum(high, low + 1e-6 * (1 + low.abs())), limit)
+    nodes = chebyshev_nodes(low, high, chebyshev_count(float((widths * (high - low)).max()) / 2))
     moves = nodes[:, :, None] * w  # (G, u, C)
     steep = float(moves.abs().max()) > STEEP
     kind = torch.float64 if steep else torch.float32
@@ -186,4 +241,4 @@ def series(
         for n, g, u in zip(*(torch.split(each, size) for each in (image, node, unit)), strict=True):
             right = (log_p[n] + moves[g, u]).logsumexp(1) - nodes[g, u] * w[u, judged.labels[n]]
             values[g, n, u] = right.to(kind)
-    return Polynomials.through(activations, low, high, values)
+    return Polynomials.through(activations, low.float(), high.float(), values)
