@@ -7,13 +7,14 @@ node a function is interpolated; beyond, it goes on as a straight line.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import asinh, ceil, pi
+from math import asinh, ceil, log, pi
 
 import torch
 from torch import Tensor
 
 from le_bench.types import require
 
+FLOAT32_NODES = 8
 PADDING = 0.1  # by how much of their range nodes reach beyond the values they are made for
 
 
@@ -21,84 +22,79 @@ PADDING = 0.1  # by how much of their range nodes reach beyond the values they a
 class Splines:
     """Cubic splines through values (N, U, G) at rising nodes (U, G), "not a knot" at both ends.
 
-    Two continuous derivatives; exact for cubic polynomials; what scipy's CubicSpline gives.
+    Two continuous derivatives; exact for cubic polynomials; what scipy's CubicSpline gives. Kept as
+    a cubic polynomial in t, the value's place in [-1, 1] between the ends, plus a truncated cube
+    for each node but the first and the last two: no piece has to be looked up. `coefficients`
+    (G, N, U), `knots` (G - 4, U) places. With up to 8 nodes float32 is enough, else float64.
+
+    Source: de Boor, A Practical Guide to Splines (1978), chapters IV and IX.
     """
 
-    nodes: Tensor
-    pieces: Tensor  # (N * U * (G - 1), 4): value, slope and two more coefficients of each piece
+    low: Tensor
+    high: Tensor
+    knots: Tensor
+    coefficients: Tensor
 
     @classmethod
     def through(cls, nodes: Tensor, values: Tensor) -> Splines:
-        """The splines with these values at the nodes, in float32 from solutions in float64."""
+        """The splines with these values at the nodes, solved in float64."""
         require(nodes.shape[1] >= 4, "a spline needs four nodes")
-        x, f = nodes.double(), values.double()
-        slopes = torch.einsum("ugh,nuh->nug", _slopes_from_values(x), f)
-        h = x.diff(dim=1)
-        rise = f.diff(dim=2) / h
-        first, last = slopes[:, :, :-1], slopes[:, :, 1:]
-        second = (3 * rise - 2 * first - last) / h
-        third = (first + last - 2 * rise) / h**2
-        pieces = torch.stack([f[:, :, :-1], first, second, third], 3)
-        return cls(nodes.float(), pieces.float().reshape(-1, 4))
+        nodes = nodes.double()
+        low, high = nodes[:, 0], nodes[:, -1]
+        t = (2 * (nodes - low[:, None]) / (high - low)[:, None] - 1).T  # (G, U)
+        knots = t[2:-2]
+        cubes = (t[:, None] - knots).clamp_min(0) ** 3
+        basis = torch.cat([torch.stack([t**power for power in range(4)], 1), cubes], 1)
+        solved = torch.linalg.solve(basis.permute(2, 0, 1), values.double().permute(1, 2, 0))
+        kind = torch.float32 if len(t) <= FLOAT32_NODES else torch.float64
+        coefficients = solved.permute(1, 2, 0).to(kind).contiguous()
+        return cls(low.to(kind), high.to(kind), knots.to(kind), coefficients)
 
     def of(self, units: Tensor) -> Splines:
         """See `types.Curves`."""
-        num_units, count = self.nodes.shape
-        pieces = self.pieces.reshape(-1, num_units, count - 1, 4)[:, units]
-        return Splines(self.nodes[units], pieces.reshape(-1, 4))
+        return Splines(
+            self.low[units], self.high[units], self.knots[:, units], self.coefficients[:, :, units]
+        )
 
     def at(self, values: Tensor) -> Tensor:
         """See `types.Curves`."""
-        return self.with_slopes(values)[0]
+        t, beyond = self._places(values)
+        if beyond is not None:
+            return self.with_slopes(values)[0]
+        c = self.coefficients
+        value = torch.addcmul(c[2], t, c[3])
+        value = torch.addcmul(c[1], t, value)
+        value = torch.addcmul(c[0], t, value)
+        for knot, weights in zip(self.knots, c[4:], strict=True):
+            past = (t - knot).clamp_min_(0)
+            value.addcmul_(past * past, past.mul_(weights))
+        return value.double()
 
     def with_slopes(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """See `types.Curves`."""
-        num_images, num_units = values.shape
-        own = values.float()
-        low, high = self.nodes[:, 0], self.nodes[:, -1]
-        inside = torch.minimum(torch.maximum(own, low), high)
-        piece = torch.searchsorted(self.nodes[:, 1:-1].contiguous(), inside.T.contiguous()).T
-        num_pieces = self.nodes.shape[1] - 1
-        place = torch.arange(num_images * num_units, device=own.device) * num_pieces
-        a, b, c, d = self.pieces[place + piece.reshape(-1)].unbind(1)
-        unit = torch.arange(num_units, device=own.device).expand(num_images, num_units)
-        t = (inside - self.nodes[unit, piece]).reshape(-1)
-        value = a + t * (b + t * (c + t * d))
-        slope = (b + t * (2 * c + 3 * t * d)).reshape(values.shape)
-        value = value.reshape(values.shape) + slope * (own - inside)
-        return value.double(), slope.double()
+        t, beyond = self._places(values)
+        c = self.coefficients
+        value = c[0] + t * (c[1] + t * (c[2] + t * c[3]))
+        slope = c[1] + t * (2 * c[2] + 3 * t * c[3])
+        for knot, weights in zip(self.knots, c[4:], strict=True):
+            past = (t - knot).clamp_min_(0)
+            square = past * past * weights
+            slope.add_(square, alpha=3)
+            value.addcmul_(square, past)
+        if beyond is not None:
+            value = value + slope * beyond
+        return value.double(), (slope * (2 / (self.high - self.low))).double()
 
     def holds(self, values: Tensor) -> Tensor:
         """See `types.Curves`."""
-        return (values >= self.nodes[:, 0]) & (values <= self.nodes[:, -1])
+        return (values >= self.low) & (values <= self.high)
 
-
-def _slopes_from_values(nodes: Tensor) -> Tensor:
-    """The linear map (U, G, G) from values at the nodes to the spline's slopes there.
-
-    Source: de Boor, A Practical Guide to Splines (1978), chapter IV.
-    """
-    num_units, count = nodes.shape
-    h = nodes.diff(dim=1)
-    left = torch.zeros(num_units, count, count, dtype=nodes.dtype, device=nodes.device)
-    right = torch.zeros_like(left)  # acts on values; a rise is a difference over h
-    rises = torch.zeros(num_units, count - 1, count, dtype=nodes.dtype, device=nodes.device)
-    for i in range(count - 1):
-        rises[:, i, i], rises[:, i, i + 1] = -1 / h[:, i], 1 / h[:, i]
-    for i in range(1, count - 1):
-        before, after = h[:, i - 1], h[:, i]
-        left[:, i, i - 1], left[:, i, i + 1] = after, before
-        left[:, i, i] = 2 * (before + after)
-        right[:, i] = 3 * (after[:, None] * rises[:, i - 1] + before[:, None] * rises[:, i])
-    for i, j, first, second in ((0, 1, 0, 1), (count - 1, count - 2, count - 2, count - 3)):
-        near, far = h[:, first], h[:, second]
-        both = near + far
-        left[:, i, i], left[:, i, j] = far, both
-        right[:, i] = ((near + 2 * both) * far / both)[:, None] * rises[:, first] + (
-            near**2 / both
-        )[:, None] * rises[:, second]
-    solved: Tensor = torch.linalg.solve(left, right)
-    return solved
+    def _places(self, values: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Places of values in [-1, 1], and how far they are beyond; None if none is."""
+        t = (values.to(self.low.dtype) - self.low) * (2 / (self.high - self.low)) - 1
+        inside = t.clamp(-1, 1)
+        beyond = t - inside
+        return inside, beyond if bool(beyond.any()) else None
 
 
 def spread_nodes(values: Tensor, middle: Tensor, count: int) -> Tensor:
@@ -191,8 +187,8 @@ def chebyshev_nodes(low: Tensor, high: Tensor, count: int) -> Tensor:
     return middle + torch.cos(angle)[:, None] * half
 
 
-def chebyshev_count(reach: float) -> int:
-    """How many nodes log(sum p exp(d w)) needs for about 1e-6.
+def chebyshev_count(reach: float, error: float) -> int:
+    """How many nodes log(sum p exp(d w)) needs for about this error.
 
     `reach` is half the range of d times the largest difference of weights w. The function is
     analytic up to pi over that difference beside the real axis, so the error falls like rho^-G,
@@ -201,4 +197,4 @@ def chebyshev_count(reach: float) -> int:
     if reach <= 0:
         return 4
     rate = asinh(pi / reach)
-    return min(96, max(6, ceil(14 / rate)))
+    return min(96, max(6, ceil(-log(error) / rate)))

@@ -24,6 +24,7 @@ from le_bench.types import Curves, Images, Layer, Split, Temperature
 MEAN_POOLINGS = ("avg", "first", "none")  # activations are what a linear head reads
 NUMBERS = 2**24  # numbers of an intermediate tensor
 CURVE_NUMBERS = 2**18  # images x units of a block, whose coefficients then stay near the processor
+ERROR = 1e-5  # of a polynomial, relative to its range
 FARTHEST = 20.0  # change of logits up to which polynomials are made
 STEEP = 30.0  # from where exp needs float64
 NEAR_NOTHING = -0.99  # where log1p of a float32 sum loses digits
@@ -224,7 +225,9 @@ def series(
     limit = FARTHEST / widths.clamp_min(1e-12)
     low = torch.maximum(low.double(), -limit)
     high = torch.minimum(torch.maximum(high, low + 1e-6 * (1 + low.abs())), limit)
-    nodes = chebyshev_nodes(low, high, chebyshev_count(float((widths * (high - low)).max()) / 2))
+    nodes = chebyshev_nodes(
+        low, high, chebyshev_count(float((widths * (high - low)).max()) / 2, ERROR)
+    )
     moves = nodes[:, :, None] * w  # (G, u, C)
     steep = float(moves.abs().max()) > STEEP
     kind = torch.float64 if steep else torch.float32

@@ -11,8 +11,8 @@ from le_bench.formulas.correlation import constant_columns, pearson
 from le_bench.types import Curves
 
 ADAM_STEPS, ADAM_RATE = 100, 0.01
-SIMPLEX_STEPS = 60
-SIMPLEX_TOLERANCE = 1e-7  # relative spread of the objective over the simplex
+SIMPLEX_STEPS = 40
+SIMPLEX_TOLERANCE = 1e-6  # relative spread of the objective over the simplex
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 
