@@ -14,6 +14,7 @@ from le_bench.types.dataset import (
     ConceptSet,
     Images,
     Masks,
+    PixelLabels,
     Presence,
     ProbeDataset,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "Masks",
     "Memory",
     "Outcome",
+    "PixelLabels",
     "Pooling",
     "Presence",
     "ProbeDataset",
