@@ -17,7 +17,7 @@ from le_bench.planning.plan import encoders_of
 from le_bench.plugins import Plugins
 from le_bench.probing.guarded import OwnImages, OwnMasks
 from le_bench.running.workspace import Workspace
-from le_bench.types import PixelLabels, Presence, ProbeDataset
+from le_bench.types import Masks, PixelLabels, Presence, ProbeDataset
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -42,6 +42,20 @@ class Repainted:
         ]
 
 
+class Relabelled:
+    """Masks of which some rows say that everything is the first concept."""
+
+    def __init__(self, masks: Masks, rows: torch.Tensor) -> None:
+        self.masks, self.rows = masks, rows.numpy()
+        self.categories, self.size = masks.categories, masks.size
+
+    def read(self, rows: Sequence[int]) -> PixelLabels:
+        labels = self.masks.read(rows)
+        layers = labels.layers.copy()
+        layers[np.isin(rows, self.rows)] = 1
+        return PixelLabels(layers, labels.whole)
+
+
 def with_other_test_images(dataset: ProbeDataset) -> ProbeDataset:
     """The dataset with noise for test images and everything known about them reversed."""
     rows = dataset.splits["test"]
@@ -63,6 +77,7 @@ def with_other_test_images(dataset: ProbeDataset) -> ProbeDataset:
         labels=labels,
         label_presence=reversed_rows(dataset.label_presence),
         concept_presence=reversed_rows(dataset.concept_presence),
+        masks=None if dataset.masks is None else Relabelled(dataset.masks, rows),
     )
 
 
