@@ -186,14 +186,14 @@ def _cosines(workspace: Workspace, step: Step, rows: Tensor, texts: Sequence[str
     return images.tensors["values"][rows] @ own.tensors["values"][[place[t] for t in texts]].T
 
 
-def _explain(workspace: Workspace, step: Step) -> Artifact:
+def make_evidence(workspace: Workspace, step: Step) -> tuple[Evidence, StoredMemory]:
+    """What the explainer of an explain step sees, and the memory that it is given."""
     if step.explainer is None or step.layer is None:
         raise TypeError("an explain step has no explainer or layer")
     experiment = workspace.plan.experiment
     activations = _activations(workspace, step.inputs[0])
     train, val = (workspace.view(step, split) for split in ("train", "val"))
     memory = StoredMemory(workspace, step)
-    num_units = activations.shape[1]
     evidence = Evidence(
         layer=step.layer,
         train=train,
@@ -203,8 +203,15 @@ def _explain(workspace: Workspace, step: Step) -> Artifact:
         vocabulary=workspace.dataset.vocabulary,
         memory=memory,
         seed=step_seed(experiment.seed, step.inputs[0]),
-        maps=_maps(workspace, step, torch.cat([train.rows, val.rows]), num_units),
+        maps=_maps(workspace, step, torch.cat([train.rows, val.rows]), activations.shape[1]),
     )
+    return evidence, memory
+
+
+def _explain(workspace: Workspace, step: Step) -> Artifact:
+    if step.explainer is None:
+        raise TypeError("an explain step has no explainer")
+    evidence, memory = make_evidence(workspace, step)
     given = step.explainer.component.explain(evidence)
     if given is None:
         raise BenchError(f"explainer '{step.explainer.component.name}' returned nothing")
