@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, get_args
 
 import torch
@@ -12,9 +13,20 @@ from torch import Tensor
 from le_bench import hookimpl
 from le_bench.components import Explainer
 from le_bench.errors import NotApplicableError, unknown_name
-from le_bench.types import Evidence, Explanation, Maps, Masks, PixelLabels, Term, require
+from le_bench.fingerprint import path_digest
+from le_bench.types import (
+    ConceptSet,
+    Evidence,
+    Explanation,
+    Maps,
+    Masks,
+    PixelLabels,
+    Term,
+    require,
+)
 from le_bench_plugins.explainers.netdissect.counting import Union, count
 from le_bench_plugins.explainers.netdissect.masks import masks_without
+from le_bench_plugins.explainers.netdissect.segmenters import SegmentedMasks, load_segmenter
 from le_bench_plugins.explainers.netdissect.tally import Tally
 from le_bench_plugins.explainers.positions.statistics import (
     SHARES,
@@ -27,7 +39,7 @@ from le_bench_plugins.explainers.units import unusable_units
 
 NO_MASKS = (
     "the probe dataset has no pixel labels to compare maps with; take one that has, such as "
-    "picturebook or broden"
+    "picturebook or broden, or give `segmenter`"
 )
 NOTHING_ACTIVE = (
     "no position of the unit's maps exceeds its threshold, since its highest value is reached on "
@@ -52,6 +64,12 @@ class NetDissect(Explainer):
     2020). `without` leaves out categories: ["material"] is Lite's own default. `quantile` is
     0.01 in the program of 2020.
 
+    `segmenter` names a segmentation network that labels the images instead of the data set's masks,
+    as Bau et al. (2020) do and the paper's appendix A.1 for data sets without: one of
+    torchvision's, such as "deeplabv3_resnet50", or "transformers" (`le-bench[hf]`) with a folder.
+    `segmenter_weights` is its file or folder; torchvision's may be left out and are then fetched.
+    A CLIPSeg looks for `concepts`. The network runs anew for every layer, on 56 x 56 labels.
+
     `memory_mib` bounds the memory on the target model's device in which thresholds are found, and
     thereby their rank error (see `UpperQuantiles`), which for layers of usual size is 0.
 
@@ -71,6 +89,9 @@ class NetDissect(Explainer):
     quantile: float = 0.005
     union: Union = "category-in-region"
     without: tuple[str, ...] = ()
+    segmenter: str = ""
+    segmenter_weights: Path | None = None
+    concepts: ConceptSet = field(default=ConceptSet("dataset"))
     memory_mib: int = 512
 
     def __post_init__(self) -> None:
@@ -81,12 +102,15 @@ class NetDissect(Explainer):
         )
         known = get_args(Union)
         require(self.union in known, unknown_name("union", self.union, known))
+        require(
+            bool(self.segmenter) or self.segmenter_weights is None,
+            "segmenter_weights need the name of their network as `segmenter`",
+        )
         require(self.memory_mib >= 1, f"memory_mib is {self.memory_mib}; it must be at least 1")
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
         """The best label of each unit. Raises NotApplicableError without masks or maps."""
-        maps, statistics = self._statistics(evidence)
-        tally = self._tally(evidence, maps, statistics)
+        statistics, tally = self._dissect(evidence)
         reasons = {
             **dict.fromkeys(torch.nonzero(tally.overlaps().amax(1) == 0).flatten().tolist(), ""),
             **_spoilt_units(statistics, self.quantile),
@@ -103,24 +127,15 @@ class NetDissect(Explainer):
 
     def tally(self, evidence: Evidence) -> Tally:
         """What was counted, for all units: behind a table of all categories."""
-        return self._tally(evidence, *self._statistics(evidence))
+        return self._dissect(evidence)[1]
 
-    def _statistics(self, evidence: Evidence) -> tuple[Maps, PositionStatistics]:
-        if evidence.train.masks is None or evidence.val.masks is None:
-            raise NotApplicableError(NO_MASKS)
+    def _dissect(self, evidence: Evidence) -> tuple[PositionStatistics, Tally]:
         if evidence.maps is None:
             raise TypeError("the evidence has no maps")
         maps = ReplayedMaps(evidence.maps)
+        masks = [masks_without(each, self.without) for each in self._masks(evidence, maps)]
         shares = SHARES if self.quantile in SHARES else (self.quantile,)
-        return maps, position_statistics(evidence, maps, shares, self.memory_mib * 2**20)
-
-    def _tally(self, evidence: Evidence, maps: Maps, statistics: PositionStatistics) -> Tally:
-        """The counts, computed at most once for a layer and these options."""
-        masks = [
-            masks_without(view.masks, self.without)
-            for view in (evidence.train, evidence.val)
-            if view.masks is not None
-        ]
+        statistics = position_statistics(evidence, maps, shares, self.memory_mib * 2**20)
 
         def compute() -> dict[str, Tensor]:
             blocks = _blocks(maps, masks, split_rows(evidence))
@@ -138,9 +153,48 @@ class NetDissect(Explainer):
             "union": self.union,
             "without": sorted(self.without),
             "memory": self.memory_mib,
+            "labels": self._segmentation(evidence),
         }
-        found = evidence.memory.remember("netdissect-tally", parts, compute)
-        return Tally(masks[0].categories, **found)
+        counted = evidence.memory.remember("netdissect-tally", parts, compute)
+        return statistics, Tally(masks[0].categories, **counted)
+
+    def _masks(self, evidence: Evidence, maps: Maps) -> list[Masks]:
+        """Pixel labels of the train and of the val images."""
+        if not self.segmenter:
+            given = [view.masks for view in (evidence.train, evidence.val)]
+            found = [masks for masks in given if masks is not None]
+            if len(found) < len(given):
+                raise NotApplicableError(NO_MASKS)
+            return found
+        rows = split_rows(evidence)
+        _, block = next(iter(maps.blocks(rows[0][:1])))  # where maps are, and whether there are any
+        words = self.concepts.resolve(evidence.vocabulary)
+        segmenter = load_segmenter(self.segmenter, self.segmenter_weights, words, block.device)
+        images = [view.images for view in (evidence.train, evidence.val)]
+
+        def compute() -> dict[str, Tensor]:
+            return {
+                name: segmenter.label(own, of_split.tolist())
+                for name, own, of_split in zip(("train", "val"), images, rows, strict=True)
+                if own is not None
+            }
+
+        labels = evidence.memory.remember("segmentation", self._segmentation(evidence), compute)
+        return [
+            SegmentedMasks(segmenter.concepts, of_split, labels[name])
+            for name, of_split in zip(("train", "val"), rows, strict=True)
+        ]
+
+    def _segmentation(self, evidence: Evidence) -> dict[str, object]:
+        """What decides the labels besides the data set."""
+        if not self.segmenter:
+            return {}
+        weights = self.segmenter_weights
+        return {
+            "segmenter": self.segmenter,
+            "weights": "" if weights is None else path_digest(weights),
+            "words": self.concepts.resolve(evidence.vocabulary),
+        }
 
     def _why(self, tally: Tally, unit: int) -> str:
         if int(tally.area[unit]) == 0:

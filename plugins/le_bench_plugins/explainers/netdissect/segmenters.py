@@ -81,7 +81,7 @@ def load_segmenter(
 
     A network of torchvision has the classes and the preprocessing of its published weights;
     `weights` is a file of them, or None to let torchvision fetch them. A folder is what
-    `save_pretrained` writes: of a semantic segmenter with classes of its own, or of a CLIPSeg, which
+    `save_pretrained` writes: of a semantic segmenter with its own classes, or of a CLIPSeg, which
     looks for `words`. Raises a BenchError for an unknown name or files that do not fit.
     """
     if name == TRANSFORMERS:
@@ -123,8 +123,9 @@ def _from_transformers(
         raise BenchError("segmenter 'transformers' needs its library: pip install 'le-bench[hf]'")
     if folder is None or not folder.is_dir():
         raise MissingFileError(
-            "segmenter 'transformers' needs a folder with its network as `segmenter_weights`, since "
-            "what lies behind a name may change; for instance `hf download ORG/NAME --local-dir`"
+            "segmenter 'transformers' needs a folder with its network as `segmenter_weights`, "
+            "since what lies behind a name may change; download it, for instance with "
+            "`hf download ORG/NAME --local-dir FOLDER`"
         )
     import transformers  # noqa: PLC0415  # an extra, and slow to import
 
