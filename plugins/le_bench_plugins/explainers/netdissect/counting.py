@@ -61,7 +61,7 @@ class Counter:
         """Count B images: their maps (B, U, h, w) and what is labelled in them."""
         device = self.thresholds.device
         per_image = self._labelled(labels).to(device)
-        layers = torch.from_numpy(labels.layers).to(device).flatten(2)
+        layers = torch.from_numpy(labels.layers).to(device).transpose(0, 1).flatten(1)
         whole = torch.from_numpy(labels.whole).to(device).long()
         self.truth += per_image.sum(0)
         occurs = (per_image.float() @ self._member) > 0
@@ -101,14 +101,17 @@ class Counter:
     def _overlap(
         self, mask: Tensor, image: Tensor, layers: Tensor, whole: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Active pixels of each pair by label (n, C), and in all (n,), of masks (n, pixels)."""
+        """Active pixels of each pair by label (n, C), and in all (n,), of masks (n, pixels).
+
+        `layers` (L, B * pixels) and `whole` (B, W) are the labels of the images.
+        """
         num_labels = len(self._member) + 1
         pair, pixel = torch.nonzero(mask, as_tuple=True)
         area = sum_by(pair, len(mask))
-        first, source = pair * num_labels, image[pair]
+        first, source = pair * num_labels, image[pair] * mask.shape[1] + pixel
         counts = torch.zeros(len(mask) * num_labels, dtype=torch.int64, device=mask.device)
-        for layer in layers.unbind(1):
-            counts += sum_by(first + layer[source, pixel], len(counts))
+        for layer in layers:
+            counts += sum_by(first + layer.index_select(0, source), len(counts))
         counts = counts.view(len(mask), num_labels)
         numbers = whole[image]
         counts.scatter_add_(1, numbers, area[:, None].expand_as(numbers))
