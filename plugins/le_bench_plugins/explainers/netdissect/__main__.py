@@ -23,7 +23,7 @@ from le_bench.planning.plan import Plan, Step, make_plan
 from le_bench.running.devices import choose_device
 from le_bench.running.execute import Progress, execute, survey
 from le_bench.running.executors import InProcess
-from le_bench.running.stages import make_evidence
+from le_bench.running.explaining import make_evidence
 from le_bench.running.store import Store
 from le_bench.running.workspace import Workspace
 from le_bench_plugins.explainers.netdissect.explainer import NetDissect

@@ -53,6 +53,8 @@ NOT_FINITE = "the unit's maps hold values that are not finite numbers"
 class NetDissect(Explainer):
     """Network Dissection: of each unit the label of the largest overlap (IoU), with weight 1.
 
+    The overlap itself is the figure "IoU" of the explanation.
+
     A unit is active where its map, enlarged to the label maps, exceeds the value that its highest
     `quantile` of all positions of all images do. Pixels are counted over all images: IoU = active
     and labelled / (active, on images that count, + labelled - both). The defaults are those of
@@ -117,11 +119,11 @@ class NetDissect(Explainer):
             **unusable_units(evidence.train_activations, evidence.val_activations),
         }
         concepts = tally.concepts
-        best = tally.overlaps().argmax(1).tolist()
+        overlaps, best = (values.tolist() for values in tally.overlaps().max(1))
         return [
             Explanation(unit, (), reason=reasons[unit] or self._why(tally, unit))
             if unit in reasons
-            else Explanation(unit, (Term(concepts[best[unit]]),))
+            else Explanation(unit, (Term(concepts[best[unit]]),), figures={"IoU": overlaps[unit]})
             for unit in range(evidence.num_units)
         ]
 
@@ -167,9 +169,9 @@ class NetDissect(Explainer):
                 raise NotApplicableError(NO_MASKS)
             return found
         rows = split_rows(evidence)
-        _, block = next(iter(maps.blocks(rows[0][:1])))  # where maps are, and whether there are any
+        _ = maps.shape  # a layer without maps says so before a network is loaded
         words = self.concepts.resolve(evidence.vocabulary)
-        segmenter = load_segmenter(self.segmenter, self.segmenter_weights, words, block.device)
+        segmenter = load_segmenter(self.segmenter, self.segmenter_weights, words, evidence.device)
         images = [view.images for view in (evidence.train, evidence.val)]
 
         def compute() -> dict[str, Tensor]:

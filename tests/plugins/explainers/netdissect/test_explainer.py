@@ -33,7 +33,8 @@ def test_each_unit_is_named_by_its_largest_overlap() -> None:
 
     for unit in range(5):
         best = max(CONCEPTS, key=lambda concept: expected[unit, concept][3])
-        assert explanations[unit] == Explanation(unit, (Term(best),))
+        figures = {"IoU": expected[unit, best][3]}
+        assert explanations[unit] == Explanation(unit, (Term(best),), figures=figures)
     assert explanations == BROAD.explain(scene.evidence())
 
 
