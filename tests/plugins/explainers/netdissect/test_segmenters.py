@@ -144,6 +144,59 @@ def test_transformers_from_a_folder(tmp_path: Path) -> None:
     assert labels.max() <= 4
 
 
+def clipseg(folder: Path) -> Any:
+    """A tiny CLIPSeg with random weights and a tokenizer of single letters, in a folder."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    tower = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    ends = {"bos_token_id": 598, "eos_token_id": 599, "pad_token_id": 599}
+    config = transformers.CLIPSegConfig(
+        text_config={**tower, **ends, "num_hidden_layers": 2, "vocab_size": 600},
+        vision_config={**tower, "num_hidden_layers": 3, "image_size": 32, "patch_size": 8},
+        projection_dim=16,
+        reduce_dim=8,
+        decoder_num_attention_heads=2,
+        decoder_intermediate_size=16,
+        extract_layers=[0, 1, 2],
+    )
+    letters = [chr(code) for code in range(33, 127)]
+    vocab = {token: n for n, token in enumerate([*letters, *(f"{c}</w>" for c in letters)])}
+    vocab |= {"<|startoftext|>": 598, "<|endoftext|>": 599}
+    processor = transformers.CLIPSegProcessor(
+        image_processor=transformers.ViTImageProcessor(size={"height": 32, "width": 32}),
+        tokenizer=transformers.CLIPTokenizer(vocab=vocab, merges=[]),
+    )
+    network = transformers.CLIPSegForImageSegmentation(config).eval()
+    network.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return network, processor
+
+
+def test_an_open_vocabulary_is_asked_word_by_word(tmp_path: Path) -> None:
+    """Each pixel bears the word that the network is surest of, if it is surer than not."""
+    network, processor = clipseg(tmp_path)
+    words = ("tree", "sky", "x")
+
+    labels = load_segmenter("transformers", tmp_path, words, CPU).label(pictures(3), [2, 0])
+    single = load_segmenter("transformers", tmp_path, ("sky",), CPU).label(pictures(3), [2])
+
+    for place, row in enumerate([2, 0]):
+        scores = []
+        for word in words:
+            batch = processor(text=[word], images=[pictures(3).values[row]], return_tensors="pt")
+            with torch.no_grad():
+                logits = network(**batch).logits.reshape(1, 1, 32, 32)
+            scores.append(torch.nn.functional.interpolate(logits, (56, 56), mode="bilinear")[0, 0])
+        surest, word_of = torch.stack(scores).max(0)
+        expected = torch.where(surest > 0, word_of + 1, 0)
+        assert (labels[place] == expected).float().mean() > 0.99  # padding rounds otherwise
+        if row == 2:
+            assert ((single[0] == 1) == (scores[1] > 0)).float().mean() > 0.99
+    assert len(labels.unique()) > 1
+    with pytest.raises(BenchError, match="an open-vocabulary segmenter needs words"):
+        load_segmenter("transformers", tmp_path, (), CPU)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
