@@ -144,12 +144,12 @@ def _judged(workspace: Workspace, step: Step, temperature: Temperature) -> dict[
     dataset = workspace.dataset
     options = step.ablation or AblationOptions()
     logits = workspace.artifact(step.inputs[0]).tensors["logits"]
-    activations = workspace.artifact(step.inputs[1]).tensors["values"]
+    activations = workspace.activations(step.inputs[1])
     judged: dict[Split, Judged] = {}
     for split in JUDGED:
         places = spread_places(len(dataset.splits[split]), options.images)
         rows = dataset.splits[split][places]
-        own = activations[rows][:, : workspace.plan.experiment.units]
+        own = activations[rows]
         if dataset.labels is None:
             raise TypeError("images without labels are not judged")
         judged[split] = Judged(
@@ -160,9 +160,9 @@ def _judged(workspace: Workspace, step: Step, temperature: Temperature) -> dict[
 
 def _val_mean(workspace: Workspace, step: Step) -> Tensor:
     """(U,) float64 over all val images."""
-    activations = workspace.artifact(step.inputs[1]).tensors["values"]
+    activations = workspace.activations(step.inputs[1])
     rows = workspace.dataset.splits["val"]
-    return activations[rows][:, : workspace.plan.experiment.units].double().mean(0)
+    return activations[rows].double().mean(0)
 
 
 def impact(workspace: Workspace, step: Step) -> Artifact:
@@ -179,9 +179,7 @@ def impact(workspace: Workspace, step: Step) -> Artifact:
         places,
         dataset.labels[rows],
         workspace.artifact(step.inputs[0]).tensors["logits"][rows],
-        workspace.artifact(step.inputs[1]).tensors["values"][rows][
-            :, : workspace.plan.experiment.units
-        ],
+        workspace.activations(step.inputs[1])[rows],
         temperature.value,
     )
     ablator = make_ablator(

@@ -13,6 +13,7 @@ from le_bench.types.ablation import (
 )
 from le_bench.types.common import (
     SPLITS,
+    WORKING_BYTES,
     Pooling,
     Split,
     require,
@@ -21,6 +22,7 @@ from le_bench.types.dataset import (
     ConceptSet,
     Images,
     Masks,
+    PixelLabels,
     Presence,
     ProbeDataset,
 )
@@ -47,6 +49,7 @@ from le_bench.types.network import (
 
 __all__ = [
     "SPLITS",
+    "WORKING_BYTES",
     "AblationOptions",
     "Ablations",
     "Activations",
@@ -63,6 +66,7 @@ __all__ = [
     "Masks",
     "Memory",
     "Outcome",
+    "PixelLabels",
     "Pooling",
     "Presence",
     "ProbeDataset",
