@@ -140,7 +140,7 @@ def make_ablator(
     images: Images,
     rows: Sequence[int],
     *,
-    runs: int = 1024,
+    runs: int = 256,
     everywhere: bool = False,
 ) -> Ablator:
     """The shortest way to replace units of a layer that agrees with whole passes.

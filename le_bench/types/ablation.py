@@ -42,7 +42,7 @@ class AblationOptions:
     temperature: float | None = None
     images: int | None = None
     nodes: int = 6
-    runs: int = 1024
+    runs: int = 256
 
     def __post_init__(self) -> None:
         require(
@@ -69,7 +69,7 @@ class ImpactOptions:
     images: int | None = None
     counting: Literal["exact", "authors"] = "exact"
     temperature: float | None = None
-    runs: int = 1024
+    runs: int = 256
 
     def __post_init__(self) -> None:
         require(

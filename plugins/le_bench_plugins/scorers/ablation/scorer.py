@@ -68,7 +68,7 @@ class AblationScorer(Scorer):
     images: int | None = None
     nodes: int = 6
     exact: bool = False
-    runs: int = 1024
+    runs: int = 256
 
     def __post_init__(self) -> None:
         require(
