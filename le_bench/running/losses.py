@@ -30,7 +30,7 @@ STEEP = 30.0  # from where exp needs float64
 NEAR_NOTHING = -0.99  # where log1p of a float32 sum loses digits
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Judged:
     """The images of a split that are run: dataset rows (n,), their places in the split, and what
     is known of them: labels (n,), logits (n, C) of the whole network, activations (n, U); and the
@@ -47,6 +47,16 @@ class Judged:
     def scaled(self) -> Tensor:
         """Logits divided by the temperature, (n, C) float64."""
         return self.logits.double() / self.temperature
+
+    @cached_property
+    def log_probabilities(self) -> Tensor:
+        """(n, C) float64."""
+        return torch.log_softmax(self.scaled, 1)
+
+    @cached_property
+    def probabilities(self) -> Tensor:
+        """(n, C) float32."""
+        return self.log_probabilities.exp().float()
 
 
 @dataclass(eq=False)
@@ -194,7 +204,7 @@ def exact_changes(judged: Judged, directions: Tensor, steps: Tensor) -> Tensor:
     are summed, so that a small change keeps its digits.
     """
     w = directions.double() / judged.temperature
-    log_p = torch.log_softmax(judged.scaled, 1)
+    log_p = judged.log_probabilities
     changes = torch.empty_like(steps)
     size = max(1, NUMBERS // (w.shape[1] * max(1, steps.shape[1])))
     for start in range(0, len(steps), size):
@@ -231,7 +241,7 @@ def series(
     moves = nodes[:, :, None] * w  # (G, u, C)
     steep = float(moves.abs().max()) > STEEP
     kind = torch.float64 if steep else torch.float32
-    p = torch.softmax(judged.scaled, 1).to(kind)
+    p = judged.log_probabilities.exp() if steep else judged.probabilities
     sums = p @ torch.expm1(moves).to(kind).flatten(0, 1).T  # (n, G u)
     grown = torch.log1p(sums.clamp_min(NEAR_NOTHING)).reshape(len(p), *nodes.shape)
     label_weights = w[:, judged.labels].T.to(kind)  # (n, u)
@@ -239,7 +249,7 @@ def series(
     lost = (sums < NEAR_NOTHING).reshape(len(p), *nodes.shape)
     if bool(lost.any()):
         image, node, unit = lost.nonzero(as_tuple=True)
-        log_p = torch.log_softmax(judged.scaled, 1)
+        log_p = judged.log_probabilities
         size = max(1, NUMBERS // w.shape[1])
         for n, g, u in zip(*(torch.split(each, size) for each in (image, node, unit)), strict=True):
             right = (log_p[n] + moves[g, u]).logsumexp(1) - nodes[g, u] * w[u, judged.labels[n]]

@@ -30,6 +30,7 @@ from le_bench.running.losses import ERROR, Judged, LayerLosses
 from le_bench.types import Activations, Layer, Simulation, Split, TargetModel, Temperature
 from le_bench_plugins.scorers.ablation.scorer import AblationScorer
 
+pytestmark = pytest.mark.timeout(3600)
 UNITS, CLASSES = 2048, 1000
 SIZES: dict[Split, int] = {"val": 5000, "test": 10_000}
 TEMPERATURE = Temperature(1.1, "given", 0.0, 0.0)

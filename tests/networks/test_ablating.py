@@ -18,6 +18,7 @@ PLACES = [
     ("cnn", "first.0", "max", "the rest of the network"),
     ("cnn", "inner", "avg", "the rest of the network"),
     ("cnn", "second", "avg", "logits, which are affine in the layer's means"),
+    ("cnn", "second", "max", "logits, which are affine in the layer's means"),
     ("vit", "blocks.0", "avg", "the rest of the network"),
     ("vit", "blocks.0", "first", "the rest of the network"),
     ("vit", "blocks.0.act", "avg", "the rest of the network"),

@@ -23,11 +23,12 @@ Kind = Literal["cnn", "vit"]
 PLACES: list[tuple[Kind, Layer]] = [
     ("cnn", Layer("first")),
     ("cnn", Layer("second")),
+    ("cnn", Layer("second", "max")),
     ("vit", Layer("blocks.0")),
     ("vit", Layer("blocks.1.act", "first")),
     ("vit", Layer("norm", "first")),
 ]
-HEADS = [PLACES[1], PLACES[4]]
+HEADS = [PLACES[1], PLACES[5]]
 
 
 def simulate(losses: LayerLosses, noise: float = 0.5, scale: float = 2.0) -> dict[str, Tensor]:
