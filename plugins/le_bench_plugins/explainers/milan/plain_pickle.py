@@ -57,6 +57,7 @@ class Blank(metaclass=_Refusal):
     __slots__ = ()
 
     def __new__(cls, *_arguments: object) -> Blank:
+        """A blank, whatever the arguments."""
         return object.__new__(cls)
 
     def __setstate__(self, _state: object) -> None:

@@ -53,23 +53,28 @@ def every_text(length: int) -> list[tuple[int, ...]]:
 
 
 @torch.no_grad()
-def score(decoder: Decoder, features: Tensor, text: tuple[int, ...]) -> tuple[float, float]:
-    """log p(text | features) and log p(text), one token at a time, for one unit's features."""
-    sight = decoder.look(features[None])
-    state = decoder.begin(sight, with_language=False)
-    last, total = torch.tensor([[WORDS.start]]), 0.0
+def score(
+    decoder: Decoder, features: Tensor, texts: list[tuple[int, ...]]
+) -> tuple[Tensor, Tensor]:
+    """log p(text | features) and log p(text) of each text (T,), token by token, for one unit."""
     assert decoder.lm is not None
+    numbers = torch.tensor(texts)
+    count = len(texts)
+    sight = decoder.look(features[None].expand(count, -1, -1))
+    state = decoder.begin(sight, with_language=False)
     language = decoder.lm.begin(state.cells[0])
-    alone = 0.0
-    for token in text:
+    last = torch.full((count, 1), WORDS.start)
+    going = torch.ones(count, dtype=torch.bool)
+    seen, alone = torch.zeros(count), torch.zeros(count)
+    for place in range(numbers.shape[1]):
+        chosen = numbers[:, place, None, None]
         scores, _, state = decoder.step(sight, last, state)
         spoken, language = decoder.lm.step(last, language)
-        total += float(scores[0, 0, token])
-        alone += float(spoken[0, 0, token])
-        last = torch.tensor([[token]])
-        if token == WORDS.stop:
-            break
-    return total, alone
+        seen += torch.where(going, scores.gather(2, chosen).flatten(), 0)
+        alone += torch.where(going, spoken.gather(2, chosen).flatten(), 0)
+        last = numbers[:, place, None]
+        going &= numbers[:, place] != WORDS.stop
+    return seen, alone
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
@@ -82,11 +87,11 @@ def test_beam_search_equals_brute_force(temperature: float) -> None:
     chosen = decode(decoder, WORDS, features, decoding)
 
     for unit in range(3):
-        pairs = [score(decoder, features[unit], text) for text in texts]
-        totals = [seen - temperature * alone for seen, alone in pairs]
-        best = max(range(len(texts)), key=totals.__getitem__)
+        seen, alone = score(decoder, features[unit], texts)
+        totals = seen - temperature * alone
+        best = int(totals.argmax())
         assert tuple(chosen.tokens[unit].tolist()) == texts[best]
-        assert float(chosen.scores[unit]) == pytest.approx(totals[best], abs=1e-4)
+        assert float(chosen.scores[unit]) == pytest.approx(float(totals[best]), abs=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [0.2, 1.0])
@@ -98,11 +103,11 @@ def test_reranking_equals_brute_force(temperature: float) -> None:
     chosen = decode(decoder, WORDS, features, Decoding("rerank", temperature, EVERYTHING, LENGTH))
 
     for unit in range(3):
-        pairs = [score(decoder, features[unit], text) for text in texts]
-        totals = [seen - temperature * alone for seen, alone in pairs]
-        best = max(range(len(texts)), key=totals.__getitem__)
+        seen, alone = score(decoder, features[unit], texts)
+        totals = seen - temperature * alone
+        best = int(totals.argmax())
         assert tuple(chosen.tokens[unit].tolist()) == texts[best]
-        assert float(chosen.scores[unit]) == pytest.approx(totals[best], abs=1e-4)
+        assert float(chosen.scores[unit]) == pytest.approx(float(totals[best]), abs=1e-4)
 
 
 def test_narrow_beams_are_pruned_as_by_hand() -> None:

@@ -99,7 +99,9 @@ def test_a_text_counts_up_to_its_stop() -> None:
 
     scores = model.log_probability(torch.tensor(texts), 4, STOP)
 
-    expected = [by_hand(model, text, 4)[:size].sum() for text, size in zip(texts, (3, 1, 4, 4))]
+    expected = [
+        by_hand(model, text, 4)[:size].sum() for text, size in zip(texts, (3, 1, 4, 4), strict=True)
+    ]
     torch.testing.assert_close(scores, torch.stack(expected))
 
 
@@ -110,5 +112,7 @@ def test_the_authors_count_the_stop_twice_where_there_is_room() -> None:
 
     scores = model.log_probability(torch.tensor(texts), 4, STOP, stop_twice=True)
 
-    expected = [by_hand(model, text, 4)[:size].sum() for text, size in zip(texts, (4, 2, 4, 4))]
+    expected = [
+        by_hand(model, text, 4)[:size].sum() for text, size in zip(texts, (4, 2, 4, 4), strict=True)
+    ]
     torch.testing.assert_close(scores, torch.stack(expected))
