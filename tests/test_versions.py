@@ -26,10 +26,13 @@ CORE = (
     "formulas.correlation",
     "formulas.simulation",
     "networks.embedding",
+    "networks.maps",
     "networks.preprocessing",
     "networks.recording",
     "probing.presence",
     "probing.splits",
+    "running.explaining",
+    "running.seeds",
     "running.stages",
 )
 

@@ -37,6 +37,10 @@ _DIFFERENCES = (
     "not corrected for the number of comparisons)."
 )
 _SIMULATORS = "Mean over the layers that an explainer has under every simulator."
+_FIGURES = (
+    "What explainers found of their own explanations on train and val images: mean over units and, "
+    "in brackets, the least and the most. Nothing is ranked by them."
+)
 _REGENERATE = """\
 To make these boards again, run
 
@@ -90,6 +94,7 @@ def board_page(board: Board) -> str:
     ]
     for scorer, group in groupby(board.grids, key=lambda grid: grid.scorer):
         blocks += _scorer_blocks(scorer, tuple(group), board)
+    blocks += _figure_blocks(board)
     blocks += _example_blocks(board)
     if board.results:
         blocks += ["## Provenance", provenance(board.results, list(board.costs.values()))]
@@ -110,6 +115,14 @@ def _scorer_blocks(scorer: str, grids: Sequence[Grid], board: Board) -> Iterator
     beside = tables.simulators_table(grids)
     if beside:
         yield from ("### Simulators side by side", _SIMULATORS, beside)
+
+
+def _figure_blocks(board: Board) -> Iterator[str]:
+    """The explainers' own figures, in the order of the first table."""
+    for grid in board.grids[:1]:
+        figures = tables.figures_table(grid, list(board.explanations.values()))
+        if figures:
+            yield from ("## Explainers' own figures", _FIGURES, figures)
 
 
 def _example_blocks(board: Board) -> Iterator[str]:

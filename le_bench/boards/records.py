@@ -30,6 +30,9 @@ Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[
     float, Field(allow_inf_nan=False), AfterValidator(lambda number: round(number, 6) + 0.0)
 ]
+Figure = Annotated[
+    float, Field(allow_inf_nan=False), AfterValidator(lambda figure: float(f"{figure:.6g}"))
+]
 Seconds = Annotated[
     float, Field(ge=0, allow_inf_nan=False), AfterValidator(lambda number: round(number, 3))
 ]
@@ -200,12 +203,16 @@ class Failure:
 
 @dataclass(frozen=True, config=_STRICT)
 class UnitExplanation:
-    """The explanation of one unit: terms as (concept, weight), or the reason for having none."""
+    """The explanation of one unit: terms as (concept, weight), or the reason for having none.
+
+    `figures` is what the explainer found of its own explanation, by name; six digits.
+    """
 
     unit: NonNegativeInt
     terms: tuple[tuple[str, Number], ...]
     bias: Number = 0.0
     reason: str = ""
+    figures: dict[Name, Figure] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -145,6 +145,37 @@ def details_table(grid: Grid, costs: Mapping[tuple[str, str, str], Cost]) -> str
     return table(rows, right=["units", "undefined", "dead", "live mean", "terms", "seconds"])
 
 
+def figures_table(grid: Grid, explanations: Sequence[LayerExplanations]) -> str:
+    """What explainers found of their own explanations: mean over units, and least to most.
+
+    One line for each explainer, in the grid's order, and figure; empty if there are none.
+    """
+    found: dict[tuple[str, str], dict[Column, list[float]]] = {}
+    for name in grid.rows:
+        for layer in (each for each in explanations if each.explainer == name):
+            for unit in layer.units:
+                for figure, value in unit.figures.items():
+                    by_column = found.setdefault((name, figure), {})
+                    by_column.setdefault((layer.model, layer.layer), []).append(value)
+    rows = [
+        {"explainer": _row_title(grid, name), "figure": shown(figure)}
+        | {column_title(at): _spread(by_column.get(at, ())) for at in grid.columns}
+        for (name, figure), by_column in found.items()
+    ]
+    return table(rows, right=[column_title(at) for at in grid.columns])
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Mean and range, three digits each."""
+    if not values:
+        return MISSING
+    mean, least, most = (
+        f"{value:.3g}".replace("-", MINUS)
+        for value in (sum(values) / len(values), min(values), max(values))
+    )
+    return f"{mean} [{least}, {most}]"
+
+
 def simulators_table(grids: Sequence[Grid]) -> str:
     """Mean over the layers that an explainer has under every simulator, side by side.
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 NAME = "run"
 SOME_FAILED = 5
+MIB = 2**20
 PARTIAL = Path("leaderboards-partial")
 
 
@@ -52,6 +53,15 @@ def command(
     device: Device = "auto",
     batch_size: Annotated[
         int, typer.Option(min=1, metavar="N", help="Images through a model at once.")
+    ] = 256,
+    memory: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="MIB",
+            help="Memory of the device, in MiB, for a component to work in, beside networks, data "
+            "and results. Less is slower; results are the same up to rounding.",
+        ),
     ] = 256,
     workers: Annotated[
         int,
@@ -92,13 +102,19 @@ def command(
     plan = make_plan(opened.experiment, opened.plugins.origins)
     store = Store(cache_folder(cache))
     progress = survey(plan, store)
-    workspace = Workspace(plan, store, chosen, batch_size)
+    workspace = Workspace(plan, store, chosen, batch_size, memory * MIB)
     check_inputs(workspace, progress)
     check_folder(folder)
     executor: Executor = InProcess(workspace)
     if workers and progress.needed:
         recipe = Recipe(
-            opened.table, opened.source, tuple(plugin or ()), store.root, str(chosen), batch_size
+            opened.table,
+            opened.source,
+            tuple(plugin or ()),
+            store.root,
+            str(chosen),
+            batch_size,
+            memory * MIB,
         )
         executor = LocalProcesses(recipe, workers)
     try:

@@ -43,11 +43,10 @@ from le_bench.errors import BenchError
 from le_bench.fingerprint import digest
 from le_bench.planning.plan import PlannedCell
 from le_bench.plugins import Plugins
+from le_bench.running.agreement import TOLERANCE, nearly_equal
 from le_bench.running.execute import Progress
 from le_bench.running.provenance import RunProvenance
 from le_bench.running.store import Store
-
-TOLERANCE = 1e-3  # two machines may differ this much in a score and still have reproduced it
 
 
 @dataclass(slots=True)
@@ -235,6 +234,7 @@ class Collector:
                 tuple((concept, weight) for concept, weight in item["terms"]),
                 item["bias"],
                 item["reason"],
+                item["figures"],
             )
             for item in artifact.record["explanations"]
         )
@@ -246,7 +246,7 @@ class Collector:
         costs[place] = Cost(*place, artifact.seconds, self.device, _processor())
         if old is None or old.key != layer.key:
             self._renewed.add(place)
-        elif _nearly_equal(old, layer):
+        elif nearly_equal(old, layer):
             layer = old
         self.written.changed += write_explanations(folder, layer)
 
@@ -279,24 +279,6 @@ class Collector:
                 if path not in self._expected:
                     path.unlink()
                     self.written.removed += 1
-
-
-def _nearly_equal(old: LayerExplanations, new: LayerExplanations) -> bool:
-    """Whether two sets of explanations differ in nothing but the last digits of numbers."""
-    if len(old.units) != len(new.units):
-        return False
-    for a, b in zip(old.units, new.units, strict=True):
-        if (a.unit, a.reason, [c for c, _ in a.terms]) != (
-            b.unit,
-            b.reason,
-            [c for c, _ in b.terms],
-        ):
-            return False
-        weights = [(x, y) for (_, x), (_, y) in zip(a.terms, b.terms, strict=True)]
-        for x, y in [*weights, (a.bias, b.bias)]:
-            if abs(x - y) > TOLERANCE * max(1.0, abs(x)):
-                return False
-    return True
 
 
 def _processor() -> str:

@@ -22,3 +22,8 @@ def choose_device(name: str) -> torch.device:
             f"--device {name}: not usable here ({reason}); give auto, cpu, cuda, cuda:N or mps"
         ) from error
     return device
+
+
+def computing_device(networks: torch.device) -> torch.device:
+    """The device for numerical work beside networks on this one: MPS has no float64, so the CPU."""
+    return torch.device("cpu") if networks.type == "mps" else networks

@@ -59,13 +59,15 @@ class Recipe:
     cache: Path
     device: str
     batch_size: int
+    working_bytes: int
 
     def workspace(self) -> Workspace:
         """The workspace of this recipe, with everything loaded anew."""
         plugins = Plugins.find(self.plugin_files)
         experiment = build_experiment(self.table, self.source, plugins)
         plan = make_plan(experiment, plugins.origins)
-        return Workspace(plan, Store(self.cache), torch.device(self.device), self.batch_size)
+        device = torch.device(self.device)
+        return Workspace(plan, Store(self.cache), device, self.batch_size, self.working_bytes)
 
 
 class InProcess:

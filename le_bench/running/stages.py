@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import isfinite, isnan
+from math import isnan
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from le_bench.errors import BenchError, NotApplicableError
 from le_bench.formulas.calibration import fit_calibration
-from le_bench.networks.maps import LayerMaps
 from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
-from le_bench.probing.guarded import OwnImages
+from le_bench.running.explaining import explain, read_explanations
+from le_bench.running.seeds import seed_everything, step_seed
 from le_bench.running.store import Artifact
-from le_bench.running.workspace import StoredMemory, Workspace, unit_rows
+from le_bench.running.workspace import Workspace, unit_rows
 from le_bench.types import (
     Activations,
-    Evidence,
-    Explanation,
     Presence,
     Score,
     Simulation,
     Split,
-    Term,
 )
 
 DEAD_BELOW = 0.01  # a unit is dead if no probe image activates it this much (paper, Table 14)
@@ -88,42 +82,6 @@ def _value(workspace: Workspace, step: Step) -> Artifact:
         return COMPUTATIONS[step.stage](workspace, step)
     except NotApplicableError as error:
         return Artifact({}, {"not_applicable": {"step": step.stage, "reason": str(error)}})
-
-
-def step_seed(seed: int, key: str) -> int:
-    """A seed in [0, 2^32) that depends on the run's seed and the step alone."""
-    name = f"{seed}:{key}".encode()
-    return int.from_bytes(hashlib.blake2b(name, digest_size=4).digest(), "big")
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the generators of Python, numpy and torch."""
-    random.seed(seed)
-    np.random.seed(seed)  # plugins may still use the old interface
-    torch.manual_seed(seed)
-
-
-def explanation_record(explanation: Explanation) -> dict[str, Any]:
-    """An explanation as JSON-able content."""
-    return {
-        "unit": explanation.unit,
-        "terms": [[term.concept, term.weight] for term in explanation.terms],
-        "bias": explanation.bias,
-        "reason": explanation.reason,
-    }
-
-
-def read_explanations(records: Sequence[Mapping[str, Any]]) -> list[Explanation]:
-    """The explanations of `explanation_record`."""
-    return [
-        Explanation(
-            record["unit"],
-            tuple(Term(concept, weight) for concept, weight in record["terms"]),
-            record["bias"],
-            record["reason"],
-        )
-        for record in records
-    ]
 
 
 def _record(workspace: Workspace, steps: Sequence[Step]) -> list[Artifact]:
@@ -186,68 +144,6 @@ def _cosines(workspace: Workspace, step: Step, rows: Tensor, texts: Sequence[str
     return images.tensors["values"][rows] @ own.tensors["values"][[place[t] for t in texts]].T
 
 
-def _explain(workspace: Workspace, step: Step) -> Artifact:
-    if step.explainer is None or step.layer is None:
-        raise TypeError("an explain step has no explainer or layer")
-    experiment = workspace.plan.experiment
-    activations = _activations(workspace, step.inputs[0])
-    train, val = (workspace.view(step, split) for split in ("train", "val"))
-    memory = StoredMemory(workspace, step)
-    num_units = activations.shape[1]
-    evidence = Evidence(
-        layer=step.layer,
-        train=train,
-        val=val,
-        train_activations=activations[train.rows],
-        val_activations=activations[val.rows],
-        vocabulary=workspace.dataset.vocabulary,
-        memory=memory,
-        seed=step_seed(experiment.seed, step.inputs[0]),
-        maps=_maps(workspace, step, torch.cat([train.rows, val.rows]), num_units),
-    )
-    given = step.explainer.component.explain(evidence)
-    if given is None:
-        raise BenchError(f"explainer '{step.explainer.component.name}' returned nothing")
-    explanations = list(given)
-    _check_explanations(explanations, evidence.num_units, step.explainer.component.name)
-    records = [explanation_record(explanation) for explanation in explanations]
-    return Artifact({}, {"explanations": records}, memory.seconds)
-
-
-def _maps(workspace: Workspace, step: Step, rows: Tensor, num_units: int) -> LayerMaps | None:
-    """What an explainer that asks for maps sees of its layer."""
-    needed = step.explainer is not None and step.explainer.component.needs_maps
-    if not needed or step.model is None or step.layer is None:
-        return None
-    model = workspace.model(step.model)
-    images = OwnImages(workspace.dataset.images, rows)
-    return LayerMaps(model, images, step.layer, int(rows[0]), num_units, workspace.batch_size)
-
-
-def _check_explanations(explanations: Sequence[Any], num_units: int, name: str) -> None:
-    if not all(isinstance(explanation, Explanation) for explanation in explanations):
-        raise BenchError(f"explainer '{name}' returned something other than Explanation objects")
-    for explanation in explanations:
-        for term in explanation.terms:
-            if not isinstance(term, Term) or not isinstance(term.concept, str):
-                raise BenchError(
-                    f"explainer '{name}', unit {explanation.unit}: {term!r} is not a Term of a "
-                    "text and a weight"
-                )
-        numbers = [explanation.bias, *(term.weight for term in explanation.terms)]
-        if not all(isinstance(n, int | float) and isfinite(n) for n in numbers):
-            raise BenchError(
-                f"explainer '{name}', unit {explanation.unit}: weights and bias must be finite "
-                f"Python numbers, not {numbers}; give a reason instead of terms where there is none"
-            )
-    units = [explanation.unit for explanation in explanations]
-    if units != list(range(num_units)):
-        raise BenchError(
-            f"explainer '{name}' returned {len(units)} explanations for {num_units} units; give "
-            "one for each unit, in order, and a reason where a unit cannot be explained"
-        )
-
-
 def _simulate(workspace: Workspace, step: Step) -> Artifact:
     if step.simulator is None:
         raise TypeError("a simulate step has no simulator")
@@ -274,7 +170,7 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
         raise TypeError("a score step has no scorer, layer or model")
     scorer = step.scorer.component
     simulated = workspace.artifact(step.inputs[0])
-    activations = _activations(workspace, step.inputs[1])
+    activations = workspace.activations(step.inputs[1])
     simulations: dict[Split, Simulation] = {}
     judged: dict[Split, Activations] = {}
     for split in JUDGED:
@@ -302,12 +198,6 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
     )
 
 
-def _activations(workspace: Workspace, key: str) -> Tensor:
-    """(N, U) of all probe images, limited to the experiment's units."""
-    values = workspace.artifact(key).tensors["values"]
-    return values[:, : workspace.plan.experiment.units]
-
-
 def _encoder(step: Step) -> Any:
     if step.encoder is None:
         raise TypeError(f"a step of stage {step.stage} has no encoder")
@@ -318,7 +208,7 @@ COMPUTATIONS: Mapping[Stage, Callable[[Workspace, Step], Artifact]] = {
     "embed-images": _embed_images,
     "embed-texts": _embed_texts,
     "calibrate": _calibrate,
-    "explain": _explain,
+    "explain": explain,
     "simulate": _simulate,
     "score": _score,
 }

@@ -20,7 +20,7 @@ from le_bench.planning.experiment import ModelRow
 from le_bench.planning.plan import NUMERICS, Plan, Step
 from le_bench.probing.guarded import OwnImages, OwnMasks
 from le_bench.running.store import Artifact, Store
-from le_bench.types import Calibration, ProbeDataset, ProbeView, Split, TargetModel
+from le_bench.types import WORKING_BYTES, Calibration, ProbeDataset, ProbeView, Split, TargetModel
 
 KEPT_BYTES = 2**30  # artifacts kept in memory between steps
 
@@ -35,12 +35,17 @@ class MissingInputError(Exception):
 
 @dataclass(eq=False)
 class Workspace:
-    """Loads each thing once. `batch_size` images go through a target model at a time."""
+    """Loads each thing once.
+
+    `batch_size` images go through a target model at a time; `working_bytes` of the device are for a
+    component to work in.
+    """
 
     plan: Plan
     store: Store
     device: torch.device
     batch_size: int = 256
+    working_bytes: int = WORKING_BYTES
     _kept: OrderedDict[str, Artifact] = field(default_factory=OrderedDict)
     _model: tuple[str, TargetModel] | None = None
     _texts: dict[Encoder, dict[str, Tensor]] = field(default_factory=dict)
@@ -70,6 +75,10 @@ class Workspace:
         while sum(map(_num_bytes, self._kept.values())) > KEPT_BYTES and len(self._kept) > 1:
             self._kept.popitem(last=False)
         return artifact
+
+    def activations(self, key: str) -> Tensor:
+        """(N, U) of all probe images, from a record step, limited to the experiment's units."""
+        return self.artifact(key).tensors["values"][:, : self.plan.experiment.units]
 
     def known_texts(self, encoder: Encoder) -> dict[str, Tensor]:
         """Embedded texts of an encoder, to be added to: free texts are encoded once a process."""

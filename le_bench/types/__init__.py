@@ -6,6 +6,7 @@ All tensors are on the CPU unless a docstring says otherwise.
 
 from le_bench.types.common import (
     SPLITS,
+    WORKING_BYTES,
     Pooling,
     Split,
     require,
@@ -40,6 +41,7 @@ from le_bench.types.network import (
 
 __all__ = [
     "SPLITS",
+    "WORKING_BYTES",
     "Activations",
     "Calibration",
     "ConceptSet",

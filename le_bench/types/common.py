@@ -6,6 +6,7 @@ from typing import Literal
 
 Split = Literal["train", "val", "test"]
 Pooling = Literal["avg", "max", "first", "none"]
+WORKING_BYTES = 2**28  # 256 MiB of a device that a component works in unless told otherwise
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
-from le_bench.types.common import Split
+from le_bench.types.common import WORKING_BYTES, Split
 from le_bench.types.dataset import Images, Masks, Presence
 from le_bench.types.network import Layer
 
@@ -123,7 +123,8 @@ class Evidence:
 
     `train_activations` (N_train, U) and `val_activations` (N_val, U) are float32. `vocabulary` is
     the probe dataset's own concept set. `seed` is derived from the run's seed and the cell. `maps`
-    is there for explainers that set `needs_maps`.
+    is there for explainers that set `needs_maps`. Heavy computing is for `device`, with at most
+    `working_bytes` there beside what is given and the result; all tensors come on the CPU.
     """
 
     layer: Layer
@@ -135,6 +136,8 @@ class Evidence:
     memory: Memory
     seed: int = 0
     maps: Maps | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    working_bytes: int = WORKING_BYTES
 
     @property
     def num_units(self) -> int:

@@ -25,13 +25,16 @@ class Explanation:
     """What a unit responds to: a weighted sum of concepts plus a bias.
 
     A textual description is a single term of weight 1. An explainer that cannot explain a unit
-    gives no terms and says why in `reason`; its scores are then NaN with that reason.
+    gives no terms and says why in `reason`; its scores are then NaN with that reason. `figures`
+    are finite numbers that the explainer found of its own explanation, by name ("val correlation",
+    "IoU"): boards show them, nothing is computed from them.
     """
 
     unit: int
     terms: tuple[Term, ...]
     bias: float = 0.0
     reason: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         require(

@@ -171,7 +171,9 @@ def explanations() -> list[LayerExplanations]:
     """Explanations of layer1 by le-siglip: one of each form."""
     many = tuple((f"concept {n}", round(0.9 - n / 10, 1)) for n in range(8))
     units = (
-        UnitExplanation(0, (("cat", 0.83), ("striped", 0.41)), bias=-0.12),
+        UnitExplanation(
+            0, (("cat", 0.83), ("striped", 0.41)), bias=-0.12, figures={"val correlation": 0.5}
+        ),
         UnitExplanation(1, (("general store, indoor", 1.0),)),
         UnitExplanation(2, (), reason="the unit is dead"),
         UnitExplanation(3, (("a|b", -0.5), ("<script>", 0.004)), bias=0.25),

@@ -32,7 +32,7 @@ def test_explanations_come_back_equal(
     assert read_explanations(tmp_path) == explanations
     assert not write_explanations(tmp_path, layer)
     assert (
-        '  {"bias": -0.12, "reason": "", "terms": [["cat", 0.83], ["striped", 0.41]], "unit": 0},\n'
+        '  {\n   "bias": -0.12,\n   "figures": {"val correlation": 0.5},\n   "reason": "",\n'
     ) in text
 
 

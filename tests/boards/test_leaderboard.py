@@ -112,6 +112,28 @@ def test_best_is_bold_and_ties_are_marked(tiny: list[Result]) -> None:
     ]
 
 
+def test_own_figures_are_shown_by_layer(tiny: list[Result]) -> None:
+    """Mean and range over the units that have the figure; a layer without it has a dash."""
+    layer = next(each.cell for each in tiny if each.cell.explainer == "le-label")
+    units = (
+        UnitExplanation(0, (("cat", 1.0),), figures={"gap": 2e-9, "val correlation": 0.25}),
+        UnitExplanation(1, (("cat", 1.0),), figures={"gap": 4e-9}),
+        UnitExplanation(2, (), reason="dead"),
+    )
+    explained = LayerExplanations(
+        "0" * 64, layer.experiment, layer.model, layer.layer, "le-label", units
+    )
+
+    text = render(tiny, explanations=[explained])["tiny.md"]
+
+    block = text.split("## Explainers' own figures")[1].split("##")[0]
+    rows = [line.split("|")[1:-1] for line in block.splitlines() if line.startswith("| le-label")]
+    found = [[cell.strip() for cell in row] for row in rows]
+    assert [row[:2] for row in found] == [["le-label", "gap"], ["le-label", "val correlation"]]
+    assert sorted(found[0][2:]) == ["3e−09 [2e−09, 4e−09]", "—"]
+    assert sorted(found[1][2:]) == ["0.25 [0.25, 0.25]", "—"]
+
+
 def test_gaps_tell_why(tiny: list[Result], failures: list[Failure]) -> None:
     """Failed and not run cells are dashes, others n/a, with notes; no mean is made up."""
     text = render(tiny, failures=failures)["tiny.md"]

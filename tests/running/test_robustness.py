@@ -42,7 +42,7 @@ def test_any_lost_stage_is_made_again(bench: Bench, stage: str) -> None:
     ("fault", "reason"),
     [
         ("exit", "SystemExit: 3"),
-        ("weight", "weights and bias must be finite Python numbers"),
+        ("weight", "weights, bias and figures must be finite Python numbers"),
     ],
 )
 def test_misbehaving_explainers_cost_their_own_cells(

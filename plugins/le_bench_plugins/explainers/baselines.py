@@ -90,13 +90,14 @@ class BestConcept(FromOneSource, Explainer):
     """
 
     name: ClassVar[str] = "best-concept"
+    version: ClassVar[int] = 2
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
         """A concept for each unit. Raises PluginError if there are no labels or concepts."""
         presence = self.presence(evidence, self.name)
         reasons = dict(unusable_units(evidence.train_activations, evidence.val_activations))
         units = [unit for unit in range(evidence.num_units) if unit not in reasons]
-        chosen: dict[int, str] = {}
+        chosen: dict[int, Explanation] = {}
         if not presence.concepts:
             reasons |= dict.fromkeys(units, NOTHING_OCCURS)
         elif units:
@@ -108,13 +109,13 @@ class BestConcept(FromOneSource, Explainer):
                 units, correlations.tolist(), best.tolist(), strict=True
             ):
                 if correlation > 0:
-                    chosen[unit] = presence.concepts[concept]
+                    figures = {"correlation on train and val": correlation}
+                    term = Term(presence.concepts[concept])
+                    chosen[unit] = Explanation(unit, (term,), figures=figures)
                 else:
                     reasons[unit] = "no concept correlates with this unit on train and val images"
         return [
-            Explanation(unit, (Term(chosen[unit]),))
-            if unit in chosen
-            else Explanation(unit, (), reason=reasons[unit])
+            chosen.get(unit) or Explanation(unit, (), reason=reasons[unit])
             for unit in range(evidence.num_units)
         ]
 

@@ -44,6 +44,7 @@ class CLIPDissect(Explainer):
     """
 
     name: ClassVar[str] = "clip-dissect"
+    version: ClassVar[int] = 2
     reference: ClassVar[str] = (
         "Oikarinen and Weng, CLIP-Dissect, ICLR 2023, "
         "https://github.com/Trustworthy-ML-Lab/CLIP-dissect"
@@ -70,7 +71,7 @@ class CLIPDissect(Explainer):
         texts = concept_texts(evidence, self.concepts, self.name)
         reasons = dict(unusable_units(evidence.train_activations, evidence.val_activations))
         live = [unit for unit in range(evidence.num_units) if unit not in reasons]
-        chosen: dict[int, str] = {}
+        chosen: dict[int, Explanation] = {}
         if len(live) == 1 and self.similarity == "soft-wpmi":
             reasons[live[0]] = ALONE
         elif live:
@@ -79,11 +80,10 @@ class CLIPDissect(Explainer):
                 if value == -torch.inf:
                     reasons[unit] = UNLIKE
                 else:
-                    chosen[unit] = texts[concept]
+                    term = Term(texts[concept])
+                    chosen[unit] = Explanation(unit, (term,), figures={"similarity": value})
         return [
-            Explanation(unit, (Term(chosen[unit]),))
-            if unit in chosen
-            else Explanation(unit, (), reason=reasons[unit])
+            chosen.get(unit) or Explanation(unit, (), reason=reasons[unit])
             for unit in range(evidence.num_units)
         ]
 

@@ -18,16 +18,16 @@ def unusable_units(train: Tensor, val: Tensor) -> Mapping[int, str]:
     >>> unusable_units(train, val=torch.tensor([[0.0, 1.0], [1.0, 2.0]]))
     {0: 'the unit has the same activation on all train images'}
     """
-    reasons: dict[int, str] = {}
+    constant: dict[int, str] = {}
+    spoilt: dict[int, str] = {}
     for split, values in (("val", val), ("train", train)):
-        constant = values.amax(0) == values.amin(0)
-        for unit in torch.nonzero(constant).flatten().tolist():
-            reasons[unit] = f"the unit has the same activation on all {split} images"
-    for split, values in (("val", val), ("train", train)):
-        spoilt = (~values.isfinite()).sum(0)
-        for unit in torch.nonzero(spoilt).flatten().tolist():
-            reasons[unit] = (
-                f"the unit's activation is not a finite number on {int(spoilt[unit])} "
-                f"{split} image{'s' if spoilt[unit] > 1 else ''}"
+        least, most = values.amin(0), values.amax(0)  # NaN if any is
+        for unit in torch.nonzero(least == most).flatten().tolist():
+            constant[unit] = f"the unit has the same activation on all {split} images"
+        for unit in torch.nonzero(~(least.isfinite() & most.isfinite())).flatten().tolist():
+            count = int((~values[:, unit].isfinite()).sum())
+            spoilt[unit] = (
+                f"the unit's activation is not a finite number on {count} "
+                f"{split} image{'s' if count > 1 else ''}"
             )
-    return dict(sorted(reasons.items()))
+    return dict(sorted((constant | spoilt).items()))

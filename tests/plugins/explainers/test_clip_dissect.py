@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from le_bench.testing.worlds import PlantedEncoder, Recipe, plant
-from le_bench.types import Explanation, Term
+from le_bench.types import Explanation
 from le_bench_plugins.explainers.clip_dissect import CLIPDissect, Similarity
 
 ENCODER = PlantedEncoder("explainer")
@@ -31,7 +31,9 @@ def test_finds_the_planted_concept(similarity: Similarity) -> None:
 
     explanations = CLIPDissect(encoder=ENCODER, similarity=similarity).explain(world.evidence())
 
-    assert explanations == [Explanation(unit, (Term(f"attribute {unit}"),)) for unit in range(7)]
+    assert concepts_of(explanations) == [f"attribute {unit}" for unit in range(7)]
+    assert all((e.terms[0].weight, e.bias) == (1.0, 0.0) for e in explanations)
+    assert all("similarity" in e.figures for e in explanations)
 
 
 @every_similarity

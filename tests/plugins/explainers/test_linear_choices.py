@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from le_bench.testing.worlds import PlantedEncoder, Recipe, plant
 from le_bench.types import ConceptSet, Explanation
 from le_bench_plugins.explainers.linear.explainers import LEOracle, LESigLIP
 from le_bench_plugins.explainers.linear.explaining import explain_by_greedy_search
+from le_bench_plugins.explainers.linear.forward import LEForward
 from le_bench_plugins.explainers.linear.presence import encoder_presence
 
 ENCODER = PlantedEncoder("explainer")
@@ -47,6 +49,44 @@ def test_unsigned_weights_are_all_positive() -> None:
 
     assert any(term.weight < 0 for explanation in signed for term in explanation.terms)
     assert all(term.weight > 0 for explanation in unsigned for term in explanation.terms)
+
+
+def test_every_concept_can_be_a_candidate_in_every_round() -> None:
+    """With `width = "all"` an explainer searches as `le-forward` does, without a ranking."""
+    world = plant(WORLD)
+
+    wide = LESigLIP(encoder=ENCODER, width="all").explain(world.evidence())
+    forward = LEForward(encoder=ENCODER).explain(world.evidence())
+
+    assert wide == forward
+    assert "duality gap" not in wide[0].figures
+
+
+def test_figures_are_the_val_correlation_and_the_certificate() -> None:
+    """The correlation is that of the explanation on val images, by numpy; the gap is tiny."""
+    world = plant(WORLD)
+    rows = world.rows["val"]
+
+    explained = LEOracle().explain(world.evidence())
+
+    for explanation in explained:
+        columns = [world.concepts.index(term.concept) for term in explanation.terms]
+        weights = np.array([term.weight for term in explanation.terms])
+        simulated = world.presence[rows][:, columns].numpy() @ weights
+        real = world.activations[rows, explanation.unit].numpy()
+        expected = np.corrcoef(simulated, real)[0, 1]
+        assert explanation.figures["val correlation"] == pytest.approx(expected, abs=1e-6)
+        assert 0 <= explanation.figures["duality gap"] <= 1e-8
+
+
+def test_working_memory_changes_nothing() -> None:
+    """With the least working memory explanations are the same up to rounding."""
+    world = plant(WORLD)
+
+    plain = LEOracle().explain(world.evidence())
+    tight = LEOracle().explain(replace(world.evidence(), working_bytes=1))
+
+    assert_same(plain, tight)
 
 
 def test_presence_made_in_blocks_explains_alike() -> None:

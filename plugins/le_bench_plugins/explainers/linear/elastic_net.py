@@ -124,8 +124,8 @@ def standardise(
 
     def rows() -> tuple[Tensor, Tensor]:
         presence, activations = images()
-        x = (presence.double() - train.concept_mean) / scale
-        z = (activations.double() - mean) / deviation
+        x = (presence.to(scale.device).double() - train.concept_mean) / scale
+        z = (activations.to(scale.device).double() - mean) / deviation
         return x.float(), z.float()
 
     return RankingProblem(

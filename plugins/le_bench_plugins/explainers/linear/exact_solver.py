@@ -20,7 +20,7 @@ from le_bench_plugins.explainers.linear.elastic_net import (
 from le_bench_plugins.explainers.linear.threads import one_thread
 from le_bench_plugins.explainers.linear.working_set import WorkingSets, solve_working_sets
 
-NUMBERS_AT_ONCE = 2**23  # in a matrix of units x concepts
+NUMBERS_AT_ONCE = 2**22  # in a matrix of units x concepts
 NUMBERS_OF_BATCH = 2**22  # in the Gram matrices of a batch
 UNITS_OF_BATCH = 256
 FIRST_SIZE = 64

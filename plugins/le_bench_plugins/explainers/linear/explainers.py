@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from le_bench import hookimpl
 from le_bench.components import Encoder, Explainer
@@ -53,12 +53,12 @@ class RankedByElasticNet:
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenByGreedySearch(RankedByElasticNet):
-    """Options of the greedy search: `width` candidates a round, at most `max_length` concepts,
-    each of which but the first must raise the val correlation by `tolerance`. Unless `signed`,
-    all weights must be positive.
+    """Options of the greedy search: `width` candidates a round ("all": every concept, and no
+    ranking), at most `max_length` concepts, each of which but the first must raise the val
+    correlation by `tolerance`. Unless `signed`, all weights must be positive.
     """
 
-    width: int = 10
+    width: int | Literal["all"] = 10
     max_length: int = 10
     tolerance: float = 0.02
     signed: bool = True
@@ -88,7 +88,7 @@ class LELabel(ChosenByGreedySearch, Explainer):
     """LE(Label): classes and superclasses as the labels imply them."""
 
     name: ClassVar[str] = "le-label"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reference: ClassVar[str] = PAPER
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
@@ -102,7 +102,7 @@ class LESigLIP(ChosenByGreedySearch, Explainer):
     """LE(SigLIP): concepts as a SigLIP encoder sees them."""
 
     name: ClassVar[str] = "le-siglip"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reference: ClassVar[str] = PAPER
     encoder: Encoder
     concepts: ConceptSet = field(default=ConceptSet("dataset"))
@@ -118,7 +118,7 @@ class LECLIP(ChosenByGreedySearch, Explainer):
     """LE(CLIP): concepts as a softmax CLIP encoder sees them."""
 
     name: ClassVar[str] = "le-clip"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reference: ClassVar[str] = PAPER
     encoder: Encoder
     concepts: ConceptSet = field(default=ConceptSet("dataset"))
@@ -134,7 +134,7 @@ class LELabelTop(ChosenFromTop, Explainer):
     """LE(Label) without greedy search: the top of the ranking, refitted (paper, Table 8)."""
 
     name: ClassVar[str] = "le-label-top"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reference: ClassVar[str] = PAPER
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
@@ -148,7 +148,7 @@ class LESigLIPTop(ChosenFromTop, Explainer):
     """LE(SigLIP) without greedy search: the top of the ranking, refitted (paper, Table 8)."""
 
     name: ClassVar[str] = "le-siglip-top"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reference: ClassVar[str] = PAPER
     encoder: Encoder
     concepts: ConceptSet = field(default=ConceptSet("dataset"))
@@ -164,7 +164,7 @@ class LEOracle(ChosenByGreedySearch, Explainer):
     """Linear explanations from every annotated concept: what a perfect encoder would allow."""
 
     name: ClassVar[str] = "le-oracle"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reference_row: ClassVar[bool] = True
     reference: ClassVar[str] = PAPER
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import torch
@@ -39,15 +40,37 @@ class RankingOptions:
 class RankedConcepts:
     """The concepts that take part, their moments, and their order (R, U) for `units` (U,).
 
-    `order` is None if nobody asks for a ranking.
+    `gap` (U,) is the certificate of the ranking. `order` and `gap` are None if nobody asks for a
+    ranking.
     """
 
     concepts: tuple[str, ...]
     units: Tensor
     train: Moments
     val: Moments
-    scaled: ScaledMoments
-    order: Tensor | None
+    order: Tensor | None = None
+    gap: Tensor | None = None
+
+    def scaled(self) -> ScaledMoments:
+        """The moments in units of each concept's train deviation: new copies of their matrices."""
+        return ScaledMoments.of(self.train, self.val)
+
+    @property
+    def deviation(self) -> Tensor:
+        """Of each concept on train, (C,)."""
+        return self.train.gram.diagonal().double().sqrt()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Concepts (U, S) for each unit, -1 for none, and their weights (U, S) on the scale of train.
+
+    `figures` (U,) by name are what is known of them; NaN where there are no concepts.
+    """
+
+    concepts: Tensor
+    weights: Tensor
+    figures: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def explain_by_greedy_search(
@@ -58,11 +81,12 @@ def explain_by_greedy_search(
     `options` are not needed by a search among all concepts.
     """
 
-    def choose(ranked: RankedConcepts) -> tuple[Tensor, Tensor]:
-        found = greedy_search(ranked.scaled, ranked.order, rules)
-        return found.concepts, found.weights
+    def choose(ranked: RankedConcepts) -> Choice:
+        found = greedy_search(ranked.scaled(), ranked.order, rules)
+        return Choice(found.concepts, found.weights, {"val correlation": found.correlation})
 
-    return _explain(presence, evidence, options, rules.num_ranked, choose)
+    ranked_by = None if rules.width == "all" else options
+    return _explain(presence, evidence, ranked_by, rules.num_ranked, choose)
 
 
 def explain_by_top_concepts(
@@ -70,11 +94,11 @@ def explain_by_top_concepts(
 ) -> list[Explanation]:
     """An explanation for each unit: the `k` best of the ranking, fitted by least squares."""
 
-    def choose(ranked: RankedConcepts) -> tuple[Tensor, Tensor]:
+    def choose(ranked: RankedConcepts) -> Choice:
         if ranked.order is None:
             raise TypeError("the top of a ranking needs a ranking")
         sets = ranked.order[:k].T
-        return sets, fit_all(ranked.scaled, sets)
+        return Choice(sets, fit_all(ranked.scaled(), sets))
 
     num_ranked = max(k, GreedyRules().num_ranked)  # what the greedy search asks for, to share it
     return _explain(presence, evidence, options, num_ranked, choose)
@@ -85,12 +109,13 @@ def explain_by_pooled_search(
 ) -> list[Explanation]:
     """An explanation for each unit: greedy search on all images at once; see `doubted`."""
 
-    def choose(ranked: RankedConcepts) -> tuple[Tensor, Tensor]:
+    def choose(ranked: RankedConcepts) -> Choice:
         scaled = doubted(pooled(ranked.train, ranked.val), doubt)
         found = greedy_search(scaled, None, replace(rules, width="all"))
         places = found.concepts.clamp_min(0)
-        scale = ranked.scaled.deviation[places] / scaled.deviation[places]
-        return found.concepts, found.weights * scale
+        scale = ranked.deviation[places] / scaled.deviation[places]
+        figures = {"doubted correlation on train and val": found.correlation}
+        return Choice(found.concepts, found.weights * scale, figures)
 
     return _explain(presence, evidence, None, 0, choose)
 
@@ -100,9 +125,9 @@ def _explain(
     evidence: Evidence,
     options: RankingOptions | None,
     num_ranked: int,
-    choose: Callable[[RankedConcepts], tuple[Tensor, Tensor]],
+    choose: Callable[[RankedConcepts], Choice],
 ) -> list[Explanation]:
-    """Explanations of all units; `choose` gives concepts (U, S), -1 for none, and weights."""
+    """Explanations of all units. Their figures are those of the choice and "duality gap"."""
     reasons = dict(unusable_units(evidence.train_activations, evidence.val_activations))
     units = [unit for unit in range(evidence.num_units) if unit not in reasons]
     explained: dict[int, Explanation] = {}
@@ -114,21 +139,36 @@ def _explain(
             f"of its {NUM_CLEAREST} largest presences must be at least {LEAST_PRESENCE:g}",
         )
     elif ranked is not None:
-        sets, scaled_weights = choose(ranked)
-        deviation = ranked.scaled.deviation[sets.clamp_min(0)]
-        weights = torch.where(sets < 0, 0.0, scaled_weights / deviation)
+        choice = choose(ranked)
+        sets = choice.concepts
+        deviation = ranked.deviation[sets.clamp_min(0)]
+        weights = torch.where(sets < 0, 0.0, choice.weights / deviation)
         means = ranked.train.concept_mean[sets.clamp_min(0)]
         bias = ranked.train.activation_mean - (weights * means).sum(1)
-        for unit, chosen, factors, constant in zip(
-            units, sets.tolist(), weights.tolist(), bias.tolist(), strict=True
+        figures = _figures(choice, ranked)
+        for unit, chosen, factors, constant, found in zip(
+            units, sets.tolist(), weights.tolist(), bias.tolist(), figures, strict=True
         ):
             terms = _terms(ranked.concepts, chosen, factors)
             reason = "" if terms else NO_CORRELATION
-            explained[unit] = Explanation(unit, terms, constant if terms else 0.0, reason)
+            explained[unit] = Explanation(unit, terms, constant if terms else 0.0, reason, found)
     return [
         explained.get(unit) or Explanation(unit, (), reason=reasons[unit])
         for unit in range(evidence.num_units)
     ]
+
+
+def _figures(choice: Choice, ranked: RankedConcepts) -> list[dict[str, float]]:
+    """For each unit of a ranking the figures that are defined."""
+    figures = dict(choice.figures)
+    if ranked.gap is not None:
+        figures["duality gap"] = ranked.gap.clamp_min(0)  # rounding can make it negative
+    found: list[dict[str, float]] = [{} for _ in range(len(ranked.units))]
+    for name, values in figures.items():
+        for unit, value in zip(found, values.tolist(), strict=True):
+            if isfinite(value):
+                unit[name] = value
+    return found
 
 
 def _terms(
@@ -161,29 +201,34 @@ def _ranked_concepts(
 
     def measure() -> dict[str, Tensor]:
         seen = presence.take(occurring)
-        train = moments(seen.train, train_activations)
-        val = moments(seen.val, val_activations)
+        where: Any = {"device": evidence.device, "working_bytes": evidence.working_bytes}
+        train = moments(seen.train, train_activations, **where)
+        val = moments(seen.val, val_activations, **where)
 
         def exact(some: Tensor) -> tuple[Moments, Moments]:
             part = seen.take(some)
             nothing = (train_activations[:, :0], val_activations[:, :0])
             return (
-                moments(part.train, nothing[0], dtype=torch.float64),
-                moments(part.val, nothing[1], dtype=torch.float64),
+                moments(part.train, nothing[0], dtype=torch.float64, **where),
+                moments(part.val, nothing[1], dtype=torch.float64, **where),
             )
 
         kept = without_twins(train, val, exact)
         train, val = train.take(kept), val.take(kept)
-        concepts = occurring.to(kept.device)[kept]
+        concepts = occurring[kept.to(occurring.device)]
         return {"concepts": concepts, **train.tensors("train"), **val.tensors("val")}
 
-    measured = evidence.memory.remember("concept moments", {"of": given}, measure)
+    measured = {
+        name: values.to(evidence.device)
+        for name, values in evidence.memory.remember(
+            "concept moments", {"of": given}, measure
+        ).items()
+    }
     train = Moments.from_tensors(measured, "train")
     val = Moments.from_tensors(measured, "val")
     kept = presence.take(measured["concepts"])
-    scaled = ScaledMoments.of(train, val)
     if options is None:
-        return RankedConcepts(kept.concepts, columns, train, val, scaled, None)
+        return RankedConcepts(kept.concepts, columns, train, val)
 
     def rank() -> dict[str, Tensor]:
         def images() -> tuple[Tensor, Tensor]:
@@ -202,8 +247,9 @@ def _ranked_concepts(
         # only this solver draws at random, and the seeds of two explainers differ
         "seed": evidence.seed if options.solver == "glm-saga-stochastic" else None,
     }
-    order = evidence.memory.remember("concept ranking", parts, rank)["order"]
-    return RankedConcepts(kept.concepts, columns, train, val, scaled, order)
+    ranking = evidence.memory.remember("concept ranking", parts, rank)
+    order, gap = (ranking[name].to(evidence.device) for name in ("order", "gap"))
+    return RankedConcepts(kept.concepts, columns, train, val, order, gap)
 
 
 def _part(activations: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class LEForward(Explainer):
     """
 
     name: ClassVar[str] = "le-forward"
-    version: ClassVar[int] = 2  # shares moments with `le-siglip`, whose version this is
+    version: ClassVar[int] = 3  # shares moments with `le-siglip`, whose version this is
     encoder: Encoder | None = None
     concepts: ConceptSet = field(default=ConceptSet("dataset"))
     max_length: int = 10

@@ -90,8 +90,8 @@ def greedy_search(scaled: ScaledMoments, order: Tensor | None, rules: GreedyRule
     Units do not influence each other. Time: U * candidates * length^2, whatever the number of
     images (`GrowingFits`).
     """
-    num_concepts, num_units = scaled.cross.shape
-    device = scaled.cross.device
+    num_concepts, num_units = scaled.train.cross.shape
+    device = scaled.train.cross.device
     num_candidates = num_concepts if order is None else len(order)
     at_once = max(1, NUMBERS_AT_ONCE // max(1, num_candidates * rules.max_length))
     parts = []

@@ -26,21 +26,23 @@ class GrowingFits:
         self, scaled: ScaledMoments, pool: Tensor | None, units: Tensor, length: int
     ) -> None:
         self.scaled, self.pool = scaled, pool
-        self.in_float64 = scaled.gram.dtype == torch.float64
-        self.power = scaled.val_power[units]
+        self.in_float64 = scaled.dtype == torch.float64
+        self.power = scaled.val.power[units]
         zero = self.power.new_zeros
         num_units = len(units)
-        num_candidates = len(scaled.gram) if pool is None else pool.shape[1]
+        num_candidates = len(scaled.deviation) if pool is None else pool.shape[1]
         self.size = 0
         self.on_train = zero(num_units, length, num_candidates)  # products with the directions
         self.on_val = zero(num_units, length, num_candidates)
         each = torch.zeros_like(units)
-        self.left = self._at(scaled.gram.diagonal()[None], each)  # train variance left
-        self.cross = self._at(scaled.cross.T, units)  # of what is left with the unit on train
-        self.val_left = self._at(scaled.val_gram.diagonal()[None], each)  # its variance on val
-        self.val_cross = self._at(scaled.val_cross.T, units)  # with the unit on val
+        train, val = scaled.train, scaled.val
+        self.scale = self._at(1 / scaled.deviation[None], each)  # of each candidate
+        self.left = self._at(train.gram.diagonal()[None], each) * self.scale.square()
+        self.val_left = self._at(val.gram.diagonal()[None], each) * self.scale.square()
+        self.cross = self._at(train.cross.T, units) * self.scale
+        self.val_cross = self._at(val.cross.T, units) * self.scale
         self.val_fit = zero(num_units, num_candidates)  # with the present fit on val
-        self.least = collinear(scaled.gram.dtype) * self.left
+        self.least = collinear(scaled.dtype) * self.left
         self.factor = zero(num_units, length, length)  # directions = factor^-1 chosen concepts
         self.amounts = zero(num_units, length)  # of each direction in the fit
         self.val_covariance = zero(num_units)  # of the present fit with the unit on val
@@ -75,9 +77,10 @@ class GrowingFits:
         length = of_winner(self.left).sqrt()
         steps = self.on_train[:, :t].gather(2, row[:, :, None].expand(-1, t, 1))  # (B, t, 1)
         chosen = self.concepts(winner)
-        on_train = self._at(self.scaled.gram, chosen)
+        scale = self.scale * of_winner(self.scale)
+        on_train = self._at(self.scaled.train.gram, chosen) * scale
         on_train = (on_train - (self.on_train[:, :t] * steps).sum(1)) / length
-        on_val = self._at(self.scaled.val_gram, chosen)
+        on_val = self._at(self.scaled.val.gram, chosen) * scale
         on_val = (on_val - (self.on_val[:, :t] * steps).sum(1)) / length
         self.factor[:, t, :t] = steps[:, :, 0]
         self.factor[:, t, t] = length[:, 0]

@@ -16,34 +16,24 @@ NO_VARIANCE = 1e-12  # variance of a fit, relative to its parts', below which it
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScaledMoments:
-    """Moments in units of the train deviation of each concept.
+    """Moments in units of the train deviation of each concept, made where they are read.
 
-    Float64, but for the matrices, which are float32 if the moments are.
-
-    `deviation` (C,); `gram`, `cross` of train with ones on the diagonal of `gram`; `val_gram`,
-    `val_cross`, `val_power` of val on the same scale. All concepts vary on train.
+    `deviation` (C,) is that of train presence, above 0; `train` and `val` are not scaled.
     """
 
     deviation: Tensor
-    gram: Tensor
-    cross: Tensor
-    val_gram: Tensor
-    val_cross: Tensor
-    val_power: Tensor
+    train: Moments
+    val: Moments
 
     @staticmethod
     def of(train: Moments, val: Moments) -> ScaledMoments:
         """Both splits on the scale of the train split."""
-        deviation = train.gram.diagonal().double().sqrt()
-        factor = (1 / deviation).to(train.gram.dtype)
-        return ScaledMoments(
-            deviation,
-            (train.gram * factor).mul_(factor[:, None]),
-            train.cross * factor[:, None],
-            (val.gram * factor).mul_(factor[:, None]),
-            val.cross * factor[:, None],
-            val.power,
-        )
+        return ScaledMoments(train.gram.diagonal().double().sqrt(), train, val)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the moments' matrices."""
+        return self.train.gram.dtype
 
 
 def collinear(dtype: torch.dtype) -> float:
@@ -62,11 +52,10 @@ def doubted(split: Moments, doubt: float) -> ScaledMoments:
     0, least squares fits what the encoder sees; with 1, it fits what those see who see the truth,
     if the unit responds to nothing but what P shows. Labels are not doubted: there P (1 - P) is 0.
     """
-    variance = split.gram.diagonal().double()
-    scaled = ScaledMoments.of(split, split)
-    hidden = (split.concept_mean * (1 - split.concept_mean) - variance).clamp_min(0)
-    gram = scaled.gram + torch.diag((doubt * hidden / variance).to(scaled.gram.dtype))
-    return replace(scaled, gram=gram, val_gram=gram)
+    hidden = split.concept_mean * (1 - split.concept_mean) - split.gram.diagonal().double()
+    extra = (doubt * hidden.clamp_min(0)).to(split.gram.dtype)
+    seen = replace(split, gram=split.gram + torch.diag(extra))
+    return replace(ScaledMoments.of(split, split), train=seen, val=seen)
 
 
 def fit_all(scaled: ScaledMoments, sets: Tensor) -> Tensor:
@@ -75,7 +64,9 @@ def fit_all(scaled: ScaledMoments, sets: Tensor) -> Tensor:
     If concepts are collinear the solution of least norm on the scale of `scaled`, so that nothing
     is refused.
     """
-    gram = scaled.gram[sets[:, :, None], sets[:, None, :]].double()
+    train, scale = scaled.train, 1 / scaled.deviation[sets]
+    gram = train.gram[sets[:, :, None], sets[:, None, :]] * scale[:, :, None] * scale[:, None, :]
     units = torch.arange(len(sets), device=sets.device)[:, None]
-    inverse: Tensor = torch.linalg.pinv(gram, rtol=collinear(scaled.gram.dtype), hermitian=True)
-    return (inverse @ scaled.cross[sets, units].double()[..., None])[..., 0]
+    cross = train.cross[sets, units] * scale
+    inverse: Tensor = torch.linalg.pinv(gram, rtol=collinear(scaled.dtype), hermitian=True)
+    return (inverse @ cross[..., None])[..., 0]

@@ -12,12 +12,12 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from le_bench.types import WORKING_BYTES
 from le_bench_plugins.explainers.linear.blocks import PresenceBlocks
 
 FLOAT64_WORK = 2**34  # products of numbers up to which they are made in float64
-WORKING_BYTES = 2**28
 SAMPLE = 1024
-SQUARE = 1024
+SQUARE = 512
 TWIN_DISTANCE = 1e-8  # 1 - correlation below which two concepts are one
 SUSPICION = 1e-5  # the same where float32 decides who is looked at closely
 
@@ -82,7 +82,7 @@ def moments(
     (a second on one core), else float32, whose error is about 1e-6 of the deviations. On
     CUDA float32 wants `torch.backends.cuda.matmul.allow_tf32` off, as it is unless changed.
     Presence may have any floating dtype. The Gram matrix is symmetric, of which the half above the
-    diagonal is computed, in squares of 1024.
+    diagonal is computed, in squares of 512.
 
     Memory on `device` beside the result: `working_bytes` (256 MiB), or 64 images if that is more.
     """
@@ -100,17 +100,20 @@ def moments(
     cross = torch.zeros(num_concepts, num_units, dtype=dtype, device=device)
     sums = [torch.zeros(n, dtype=torch.float64, device=device) for n in (num_concepts, num_units)]
     power = torch.zeros_like(sums[1])
+    room = [shift.new_empty(min(at_once, num_images), n) for n in (num_concepts, num_units)]
     targets = torch.split(activations, at_once)
     for block, target in zip(source.blocks(at_once), targets, strict=True):
-        P = block.to(device, dtype) - shift
-        A = target.to(device, dtype) - base
+        P, A = (part[: len(block)] for part in room)
+        torch.sub(block.to(device), shift, out=P)
+        torch.sub(target.to(device), base, out=A)
         for start in range(0, num_concepts, SQUARE):
             columns = slice(start, start + SQUARE)
             gram[columns, start:].addmm_(P[:, columns].T, P[:, start:])
         cross.addmm_(P.T, A)
         sums[0].add_(P.sum(0))
         sums[1].add_(A.sum(0))
-        power += A.square().sum(0, dtype=torch.float64)
+        power += A.square_().sum(0)
+    del room
     ahead, above = (total / num_images for total in sums)  # what the shifts miss of the means
     _mirror(gram)
     gram.div_(num_images).addr_(ahead.to(dtype), ahead.to(dtype), alpha=-1)

@@ -30,7 +30,7 @@ class LEPrudent(Explainer):
     """
 
     name: ClassVar[str] = "le-prudent"
-    version: ClassVar[int] = 2  # shares moments with `le-siglip`, whose version this is
+    version: ClassVar[int] = 3  # shares moments with `le-siglip`, whose version this is
     encoder: Encoder | None = None
     concepts: ConceptSet = field(default=ConceptSet("dataset"))
     max_length: int = 10

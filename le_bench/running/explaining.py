@@ -1,0 +1,112 @@
+"""Explaining the units of a layer: the evidence, the check of what comes back, its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from le_bench.errors import BenchError
+from le_bench.networks.maps import LayerMaps
+from le_bench.planning.plan import Step
+from le_bench.probing.guarded import OwnImages
+from le_bench.running.devices import computing_device
+from le_bench.running.seeds import step_seed
+from le_bench.running.store import Artifact
+from le_bench.running.workspace import StoredMemory, Workspace
+from le_bench.types import Evidence, Explanation, Term
+
+
+def explain(workspace: Workspace, step: Step) -> Artifact:
+    """The explanations of one layer by one explainer, checked, as a record."""
+    if step.explainer is None or step.layer is None:
+        raise TypeError("an explain step has no explainer or layer")
+    experiment = workspace.plan.experiment
+    activations = workspace.activations(step.inputs[0])
+    train, val = (workspace.view(step, split) for split in ("train", "val"))
+    memory = StoredMemory(workspace, step)
+    num_units = activations.shape[1]
+    evidence = Evidence(
+        layer=step.layer,
+        train=train,
+        val=val,
+        train_activations=activations[train.rows],
+        val_activations=activations[val.rows],
+        vocabulary=workspace.dataset.vocabulary,
+        memory=memory,
+        seed=step_seed(experiment.seed, step.inputs[0]),
+        maps=_maps(workspace, step, torch.cat([train.rows, val.rows]), num_units),
+        device=computing_device(workspace.device),
+        working_bytes=workspace.working_bytes,
+    )
+    given = step.explainer.component.explain(evidence)
+    if given is None:
+        raise BenchError(f"explainer '{step.explainer.component.name}' returned nothing")
+    explanations = list(given)
+    _check_explanations(explanations, evidence.num_units, step.explainer.component.name)
+    records = [explanation_record(explanation) for explanation in explanations]
+    return Artifact({}, {"explanations": records}, memory.seconds)
+
+
+def _maps(workspace: Workspace, step: Step, rows: Tensor, num_units: int) -> LayerMaps | None:
+    """What an explainer that asks for maps sees of its layer."""
+    needed = step.explainer is not None and step.explainer.component.needs_maps
+    if not needed or step.model is None or step.layer is None:
+        return None
+    model = workspace.model(step.model)
+    images = OwnImages(workspace.dataset.images, rows)
+    return LayerMaps(model, images, step.layer, int(rows[0]), num_units, workspace.batch_size)
+
+
+def _check_explanations(explanations: Sequence[Any], num_units: int, name: str) -> None:
+    if not all(isinstance(explanation, Explanation) for explanation in explanations):
+        raise BenchError(f"explainer '{name}' returned something other than Explanation objects")
+    for explanation in explanations:
+        for term in explanation.terms:
+            if not isinstance(term, Term) or not isinstance(term.concept, str):
+                raise BenchError(
+                    f"explainer '{name}', unit {explanation.unit}: {term!r} is not a Term of a "
+                    "text and a weight"
+                )
+        weights = [term.weight for term in explanation.terms]
+        numbers = [explanation.bias, *weights, *explanation.figures.values()]
+        if not all(isinstance(n, int | float) and isfinite(n) for n in numbers):
+            raise BenchError(
+                f"explainer '{name}', unit {explanation.unit}: weights, bias and figures must be "
+                f"finite Python numbers, not {numbers}; where there is none, give a reason and no "
+                "terms"
+            )
+    units = [explanation.unit for explanation in explanations]
+    if units != list(range(num_units)):
+        raise BenchError(
+            f"explainer '{name}' returned {len(units)} explanations for {num_units} units; give "
+            "one for each unit, in order, and a reason where a unit cannot be explained"
+        )
+
+
+def explanation_record(explanation: Explanation) -> dict[str, Any]:
+    """An explanation as JSON-able content."""
+    return {
+        "unit": explanation.unit,
+        "terms": [[term.concept, term.weight] for term in explanation.terms],
+        "bias": explanation.bias,
+        "reason": explanation.reason,
+        "figures": dict(explanation.figures),
+    }
+
+
+def read_explanations(records: Sequence[Mapping[str, Any]]) -> list[Explanation]:
+    """The explanations of `explanation_record`."""
+    return [
+        Explanation(
+            record["unit"],
+            tuple(Term(concept, weight) for concept, weight in record["terms"]),
+            record["bias"],
+            record["reason"],
+            record["figures"],
+        )
+        for record in records
+    ]
