@@ -40,14 +40,14 @@ def described(*words: str, first: int = 0) -> str:
 def test_descriptions_are_single_terms_of_weight_one(tmp_path: Path) -> None:
     """Further columns, such as CLIP-Dissect's similarity, do not matter, nor does their order."""
     content = f"similarity,unit,layer,description\n0.1,0,{LAYER},Red  dogs\n"
-    content += f"0.2,2,{LAYER},sky\n0.3,1,{LAYER},sun\n0.3,0,other,moon\n"
+    content += f"0.2,2,{LAYER},sky\nnan,1,{LAYER},sun\n0.3,0,other,moon\n"
 
     explanations = explain(tmp_path, content)
 
     assert explanations == [
-        Explanation(0, (Term("Red dogs"),)),
+        Explanation(0, (Term("Red dogs"),), figures={"similarity": 0.1}),
         Explanation(1, (Term("sun"),)),
-        Explanation(2, (Term("sky"),)),
+        Explanation(2, (Term("sky"),), figures={"similarity": 0.2}),
     ]
 
 
@@ -59,10 +59,11 @@ def test_linear_explanations_keep_weights_and_bias(tmp_path: Path) -> None:
         f"{LAYER},2,0.5,0.75,0,0.0,0,0\n"
     )
 
+    figures = {"val correlation": 0.5}
     assert explain(tmp_path, content) == [
-        Explanation(0, (Term("dog", 1.5), Term("cat", -0.25)), 0.125),
-        Explanation(1, (Term("sky", 2.0),), -0.001),
-        Explanation(2, (Term("0", 0.75),), 0.0),
+        Explanation(0, (Term("dog", 1.5), Term("cat", -0.25)), 0.125, "", figures),
+        Explanation(1, (Term("sky", 2.0),), -0.001, "", figures),
+        Explanation(2, (Term("0", 0.75),), 0.0, "", figures),
     ]
 
 

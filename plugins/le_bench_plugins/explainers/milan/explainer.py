@@ -64,7 +64,7 @@ class Describing(Explainer):
         """What looks at the exemplars and writes. Raises BenchError if its file is no good."""
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
-        """A description of each unit, as one term of weight 1.
+        """A description of each unit, as one term of weight 1; its figure is its score.
 
         Memory holds U * K * F features, 0.5 GiB for 2,048 units with the authors' sizes. Raises
         NotApplicableError for layers without maps.
@@ -72,7 +72,7 @@ class Describing(Explainer):
         if evidence.maps is None:
             raise BenchError(f"explainer '{self.name}' was given no maps of layer {evidence.layer}")
         self.check(evidence.maps)
-        captioner = self.captioner()
+        captioner = self.captioner().to(evidence.device)
         description = captioner.description
         reasons = dict(unusable_units(evidence.train_activations, evidence.val_activations))
         units = [unit for unit in range(evidence.num_units) if unit not in reasons]
@@ -80,7 +80,7 @@ class Describing(Explainer):
         seen = (features != 0).flatten(1).any(1).tolist()
         reasons |= {unit: UNSEEN for unit in units if not seen[unit]}
         units = [unit for unit in units if seen[unit]]
-        texts: dict[int, str] = {}
+        said: dict[int, Explanation] = {}
         if units:
             chosen = decode(
                 captioner.decoder,
@@ -90,12 +90,13 @@ class Describing(Explainer):
                 seed=evidence.seed,
                 units=units,
             )
-            told = map(description.vocabulary.describe, chosen.tokens.tolist())
-            texts = dict(zip(units, told, strict=True))
+            for unit, tokens, score in zip(
+                units, chosen.tokens.tolist(), chosen.scores.tolist(), strict=True
+            ):
+                if text := description.vocabulary.describe(tokens):
+                    said[unit] = Explanation(unit, (Term(text),), figures={"score": score})
         return [
-            Explanation(unit, (Term(texts[unit]),))
-            if texts.get(unit)
-            else Explanation(unit, (), reason=reasons.get(unit, SILENT))
+            said.get(unit) or Explanation(unit, (), reason=reasons.get(unit, SILENT))
             for unit in range(evidence.num_units)
         ]
 
@@ -172,7 +173,8 @@ class PicturebookMilan(Describing):
     """MILAN for the Picturebook: a small captioner that ships with the package.
 
     It was trained on imagined units of that world (see the card beside its weights) and has words
-    for nothing else. For other images take `milan` with a checkpoint.
+    for nothing else. For other images take `milan` with a checkpoint. Its backbone is that of the
+    encoder `sl-resnet`, which therefore should not simulate what it says.
     """
 
     name: ClassVar[str] = "milan-picturebook"

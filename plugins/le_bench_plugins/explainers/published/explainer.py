@@ -29,10 +29,12 @@ class Published(Explainer):
 
     `file` has a column `unit` and one of: `description` (as MILAN and CLIP-Dissect were
     published); `weight0, concept0, weight1, ..., bias` (linear explanations; 0 in both columns for
-    a concept that is not there); `category, label, score` (Network Dissection). Other columns are
-    ignored. Rows whose column `layer` names another layer are left out; `layers` pairs a layer's
-    path with the name that the file has for it. A file without that column needs `layer`, the
-    path of the only layer that it describes. On other layers this explainer is not applicable.
+    a concept that is not there); `category, label, score` (Network Dissection). A column
+    `val correlation`, `similarity` or `score` becomes a figure; others are ignored.
+
+    Rows whose column `layer` names another layer are left out; `layers` pairs a layer's path with
+    the name that the file has for it. A file without that column needs `layer`, the path of the
+    only layer that it describes. On other layers this explainer is not applicable.
 
     `first_unit` is 0 or 1. Without it, a file with a unit 0 counts from 0, one whose last unit is
     the number of units from 1, and anything else is refused as ambiguous; Network Dissection
@@ -65,7 +67,7 @@ class Published(Explainer):
         first = self._first(table, lines, form, evidence.num_units)
         said = sayings(table, lines, first, form)
         return [
-            Explanation(unit, saying.terms, saying.bias, saying.reason)
+            Explanation(unit, saying.terms, saying.bias, saying.reason, saying.figures)
             for unit in range(evidence.num_units)
             for saying in [said.get(unit, MISSING)]
         ]

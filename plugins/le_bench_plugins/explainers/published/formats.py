@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from le_bench.types import Term
@@ -13,16 +13,18 @@ from le_bench_plugins.explainers.published.tables import Line, Table, require_co
 NOTHING = "the published file leaves the unit's description empty"
 NO_CONCEPT = "the published file names no concept for the unit"
 UNUSED = ("0", "0.0", "")  # what stands in both columns of a concept that is not there
+FIGURES = ("val correlation", "similarity", "score")  # columns that become figures
 _NUMBERED = re.compile(r"(weight|concept)(0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """What a file says of a unit: terms and bias, or why there are none."""
+    """What a file says of a unit: terms and bias, or why there are none, and figures."""
 
     terms: tuple[Term, ...]
     bias: float = 0.0
     reason: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,19 @@ def _number(table: Table, line: Line, column: str) -> float:
     return value
 
 
+def _figures(line: Line) -> dict[str, float]:
+    """What the authors found of their own explanation, where it is a finite number."""
+    found: dict[str, float] = {}
+    for column in FIGURES:
+        try:
+            value = float(line.cells.get(column, ""))
+        except ValueError:
+            continue
+        if isfinite(value):
+            found[column] = value
+    return found
+
+
 def _check_numbering(table: Table, numbered: list[str]) -> None:
     """Refuse linear explanations whose columns have a hole or lack a partner or the bias."""
     count = max(sum(name.startswith(kind) for name in numbered) for kind in ("weight", "concept"))
@@ -140,5 +155,6 @@ def sayings(table: Table, lines: list[Line], first_unit: int, form: Format) -> M
             raise table.refuse(
                 f"unit {written} has been described on line {found[unit][0].number} already", line
             )
-        found[unit] = (line, form.read(table, line))
+        figures = _figures(line)
+        found[unit] = (line, replace(form.read(table, line), figures=figures))
     return {unit: saying for unit, (_, saying) in found.items()}

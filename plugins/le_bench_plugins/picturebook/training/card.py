@@ -85,11 +85,11 @@ _CAPTIONER = """\
 
 It looks at exemplars with the maps of `{backbone}` before pooling, which are copied into
 the file and do not change: not a target, so that no network describes itself, and not the encoder
-that simulates. It learned from {units:,} imagined units ({annotations:,} annotations), so that no unit of
-a target leaks into it. Each responds to a concept, to an object with a quality or in a scene, or
-to either of two concepts; its exemplars are 15 pictures that show this, of which up to a third are
-strays; masks are made from the ground truth, seen at 4x4, 8x8 or 16x16 positions with noise and cut
-at some level; annotations are phrases in the words of the caption grammar.
+that simulates. It learned from {units:,} imagined units ({annotations:,} annotations), so that no
+unit of a target leaks into it. Each responds to a concept, to an object with a quality or in a
+scene, or to either of two concepts; its exemplars are 15 pictures that show this, of which up to a
+third are strays; masks are made from the ground truth, seen at 4x4, 8x8 or 16x16 positions with
+noise and cut at some level; annotations are phrases in the words of the caption grammar.
 
 | use | pictures |
 |---|---|
@@ -97,12 +97,13 @@ at some level; annotations are phrases in the words of the caption grammar.
 | held out, captioner | {held_out} |
 
 Corpus BLEU (sacrebleu, in [0, 100], against three annotations a unit) on imagined units over
-held-out pictures; "known" are drawn like the training units, "new" respond to pairs of concepts that were
-never trained on. "Others" is the floor: the reranked texts against another unit's annotations.
+held-out pictures; "known" are drawn like the training units, "new" respond to pairs of concepts
+that were never trained on. "Others" is the floor: the reranked texts against another unit's
+annotations.
 
 {table}
-BLEU counts runs of up to four words, and most annotations have fewer: it moves by some points from
-seed to seed. Imagined units are cleaner than real ones, so expect less of real ones.
+BLEU counts runs of up to four words, and most annotations have fewer: it rests on the longer ones.
+Imagined units are cleaner than real ones, so expect less of real ones.
 
 """
 

@@ -57,8 +57,7 @@ class Meaning:
     def may_show(self, present: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Which pictures (N,) have the concepts somewhere, by the presence (N, C) of all."""
         own = present[:, [CONCEPTS.index(concept) for concept in self.concepts]]
-        shown: npt.NDArray[np.bool_] = own.any(1) if self.kind == "either" else own.all(1)
-        return shown
+        return np.asarray(own.any(1) if self.kind == "either" else own.all(1))
 
     def region(self, masks: Masks) -> Region:
         """Where it is, (N, 64, 64), by the id maps of each category."""

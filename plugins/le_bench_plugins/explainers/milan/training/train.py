@@ -64,15 +64,13 @@ def train(options: argparse.Namespace) -> None:
     texts = [text for texts in seen.annotations for text in texts]
     captioner = Captioner(describe(options, texts))
     captioner.encoder.load_state_dict(blind.encoder.state_dict())
-    description = captioner.description
-    vocabulary = description.vocabulary
+    vocabulary = captioner.description.vocabulary
     schedule = Schedule(options.learning_rate, options.max_epochs)
     decoder = captioner.decoder
     if decoder.lm is None:
         raise TypeError("the description has a language model")
     said = [text for texts in val.annotations for text in texts]
-    length = description.decoding.length
-    known, unknown = (encode_all(vocabulary, some, length) for some in (texts, said))
+    known, unknown = (encode_all(vocabulary, some) for some in (texts, said))
     log = {
         "language_model": fit_language_model(decoder.lm, vocabulary, known, unknown, schedule),
         "decoder": fit_decoder(decoder, vocabulary, seen, val, schedule),
@@ -151,7 +149,7 @@ def main() -> None:
     parser.add_argument("--attention", type=int, default=48)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--shorter-side", type=int)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--max-epochs", type=int, default=60)
     train(parser.parse_args())
 
