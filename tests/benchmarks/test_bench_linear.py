@@ -163,20 +163,30 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def seconds_of_gram(world: Drawn) -> float:
+    """P'P of all train images, from the faster of two products over 4,096 of them."""
+    part = torch.cat([world.presence(rows) for rows in torch.arange(4096).split(2048)])
+    return min(seconds_of(lambda: part.T @ part) for _ in range(2)) * world.num_train / len(part)
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["float32", "float16", "streamed"])
 @pytest.mark.benchmark(group="paper size")
 def test_bench_paper_size(benchmark: BenchmarkFixture, kind: str) -> None:
-    """35,000 train images, 5,000 concepts, 2,048 units: at most twice P'P, and 2.5 GiB."""
+    """35,000 train images, 5,000 concepts, 2,048 units: at most twice P'P, and 2.5 GiB.
+
+    P'P is timed before and after on 4,096 images, and the mean scaled up, so that a machine whose
+    speed drifts does not decide.
+    """
     world = draw(35_000, 5_000, 2_048)
     presence = world.both(kind)
+    before = seconds_of_gram(world)
     forget_peak()
 
     found = benchmark.pedantic(explain, args=(world, presence), rounds=1)
 
     peak = peak_memory()
-    part = torch.cat([world.presence(rows) for rows in torch.arange(4096).split(2048)])
-    floor = seconds_of(lambda: part.T @ part) * world.num_train / len(part)
+    floor = (before + seconds_of_gram(world)) / 2
     benchmark.extra_info |= found | {
         "floor": floor,
         "ratio to floor": found["seconds"] / floor,
@@ -230,11 +240,12 @@ def test_bench_growth(
 @pytest.mark.timeout(3600)
 @pytest.mark.benchmark(group="authors")
 def test_bench_beside_the_authors_protocol(benchmark: BenchmarkFixture) -> None:
-    """3,500 images, 500 concepts, 8 units: seconds a unit here, by glm-saga, and by Adam's search.
+    """3,500 images, 500 concepts, 64 units: seconds a unit here, by glm-saga, and by Adam's search.
 
-    The objective is never above that of glm-saga.
+    The search by Adam is run for the first 8 units. The objective is never above glm-saga's.
     """
-    world = draw(3_500, 500, 8)
+    num_units, searched = 64, 8
+    world = draw(3_500, 500, num_units)
     presence = world.both()
     train = moments(presence.train, world.of_train())
     val = moments(presence.val, world.of_val())
@@ -257,19 +268,21 @@ def test_bench_beside_the_authors_protocol(benchmark: BenchmarkFixture) -> None:
                 (world.of_train()[:, unit], world.of_val()[:, unit]),
                 stochastic.order[:, unit].tolist(),
             )
-            for unit in range(8)
+            for unit in range(searched)
         ]
     )
     adam = time.perf_counter() - start
+    per_unit = saga / num_units + adam / searched
     assert bool(
         (objective(problem, ranking.weights) <= objective(problem, stochastic.weights)).all()
     )
     benchmark.extra_info |= found | {
-        "glm-saga seconds a unit": saga / 8,
-        "Adam search seconds a unit": adam / 8,
-        "ratio": (saga + adam) / found["seconds"],
-        "val correlation beside theirs, least": float((ours - theirs).min()),
-        "val correlation beside theirs, most": float((ours - theirs).max()),
+        "milliseconds a unit": 1000 * found["seconds"] / num_units,
+        "glm-saga seconds a unit": saga / num_units,
+        "Adam search seconds a unit": adam / searched,
+        "ratio": per_unit * num_units / found["seconds"],
+        "val correlation beside theirs, least": float((ours[:searched] - theirs).min()),
+        "val correlation beside theirs, most": float((ours[:searched] - theirs).max()),
     }
 
 

@@ -236,7 +236,7 @@ def _ranked_concepts(
 
         problem = standardise(train, val, options.penalty, images, evidence.seed)
         ranking = make_solver(options.solver).solve(problem, num_ranked)
-        return {"order": ranking.order, "weights": ranking.weights, "gap": ranking.gap}
+        return {"order": ranking.order, "gap": ranking.gap}
 
     parts: Mapping[str, Any] = {
         "of": given,
