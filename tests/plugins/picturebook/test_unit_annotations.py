@@ -166,6 +166,4 @@ def test_the_shipped_captioner_says_what_units_mean(pictures: Pictures) -> None:
         any(concept.name in words for concept in meaning.concepts)
         for (meaning, _), words in zip(units, texts, strict=True)
     ]
-    assert np.mean(found) > -1, np.mean(found)
-    print(np.mean(found), texts[:10], [m for m, _ in units][:10])
-    assert 0
+    assert np.mean(found) > 0.7
