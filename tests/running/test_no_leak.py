@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from importlib.resources import files
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -21,6 +22,14 @@ from le_bench.types import Masks, PixelLabels, Presence, ProbeDataset
 
 if TYPE_CHECKING:
     from conftest import Bench
+
+MILAN = "picturebook/weights/picturebook-milan.safetensors"
+
+
+MORE_OPTIONS = {  # of explainers that cannot do without
+    "milan": f'\ncheckpoint = "{files("le_bench_plugins") / MILAN}"',
+    "published": '\nfile = "published.csv"',
+}
 
 
 class Repainted:
@@ -87,11 +96,14 @@ def test_no_explainer_sees_test_images(
     """With other test images every installed explainer explains the same, and scores differ."""
     rows = []
     for offer in plugins.offers("explainer"):
+        more = MORE_OPTIONS.get(offer.component.name, "")
         hints = {field.name: field for field in fields(offer.component)}
         encoder = '\nencoder = "eye"' if "encoder" in hints else ""
         source = '\nsource = "encoder"' if "source" in hints else ""
         name = offer.component.name
-        rows.append(f'[[explainers]]\nuse = "{name}"{encoder}{source}\n')
+        rows.append(f'[[explainers]]\nuse = "{name}"{encoder}{source}{more}\n')
+    lines = [f"{layer},{unit},red" for layer in ("first", "second") for unit in range(6)]
+    (bench.folder / "published.csv").write_text("\n".join(["layer,unit,description", *lines]))
     bench.edit(
         lambda text: (
             text.split("[[explainers]]")[0].replace(
