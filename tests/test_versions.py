@@ -40,6 +40,8 @@ CORE = (
     "running.explaining",
     "running.seeds",
     "running.ablation",
+    "running.heads",
+    "running.judged",
     "running.losses",
     "running.stages",
 )

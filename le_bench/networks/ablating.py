@@ -112,6 +112,27 @@ class Ablator:
             logits = self.cut.finish(output, tiled)
         return logits.reshape(*shape, logits.shape[1])
 
+    def run_pairs(self, state: State, images: Tensor, units: Tensor, values: Tensor) -> Tensor:
+        """Logits (P, C) of a batch's images (P,), each with one of the units (P,) replaced."""
+        tensors, kept, means = state
+        collected = []
+        for at in torch.split(torch.arange(len(images)), self.runs):
+            image, unit = images[at], units[at]
+            value = values[at].to(means.device, means.dtype)
+            own = tuple(_taken(part, len(means), image) for part in kept)
+            if self.directions is not None and self.parts is not None:
+                steps = value - means[image, unit]
+                moved = tuple(
+                    part[image] + steps.reshape(-1, *(1,) * (part.ndim - 1)) * by[unit]
+                    for part, by in zip(tensors, self.directions, strict=True)
+                )
+                collected.append(self.parts.beyond(moved, own))
+            else:
+                output = tensors[0][image]
+                self._write_pairs(output, unit, value)
+                collected.append(self.cut.finish(output, own))
+        return torch.cat(collected)
+
     def _read(self, output: Tensor) -> Tensor:
         """The positions that are replaced."""
         if output.ndim == 3 and self.layer.pooling == "first" and not self.everywhere:
@@ -122,9 +143,12 @@ class Ablator:
         """Replace, in outputs (B * u * G, ...) by image, unit and value, the unit of each."""
         num_images, _, num_values = values.shape
         which = torch.tensor(list(units), device=tiled.device).repeat_interleave(num_values)
-        which = which.repeat(num_images)
+        self._write_pairs(tiled, which.repeat(num_images), values.reshape(-1))
+
+    def _write_pairs(self, tiled: Tensor, which: Tensor, values: Tensor) -> None:
+        """Replace, in outputs (P, ...), the unit `which` (P,) of each by its value (P,)."""
         every = torch.arange(len(tiled), device=tiled.device)
-        flat = values.reshape(-1).to(tiled.dtype)
+        flat = values.to(tiled.dtype)
         if tiled.ndim == 2:
             tiled[every, which] = flat
         elif tiled.ndim == 3:
@@ -258,6 +282,13 @@ def _tiled(part: Any, num_images: int, times: int) -> Any:
     """A fresh tensor with each image `times` times in a row; whatever has no images as it is."""
     if isinstance(part, Tensor) and part.ndim > 0 and part.shape[0] == num_images:
         return part.repeat_interleave(times, 0)
+    return part.clone() if isinstance(part, Tensor) else part
+
+
+def _taken(part: Any, num_images: int, image: Tensor) -> Any:
+    """A fresh tensor with the images (P,); whatever has no images as it is."""
+    if isinstance(part, Tensor) and part.ndim > 0 and part.shape[0] == num_images:
+        return part[image]
     return part.clone() if isinstance(part, Tensor) else part
 
 

@@ -3,60 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from le_bench.formulas.curves import (
-    Polynomials,
-    Splines,
-    chebyshev_count,
-    chebyshev_nodes,
-    spread_nodes,
-)
+from le_bench.formulas.curves import Splines, spread_nodes
 from le_bench.formulas.impact import unit_impacts
-from le_bench.networks.ablating import Ablator
+from le_bench.networks.ablating import Ablator, State
+from le_bench.running.heads import NUMBERS, exact_changes, series
+from le_bench.running.judged import Judged
 from le_bench.types import Curves, Images, Layer, Split, Temperature
 
 MEAN_POOLINGS = ("avg", "first", "none")  # activations are what a linear head reads
-NUMBERS = 2**24  # numbers of an intermediate tensor
+KEPT_NUMBERS = 2**26  # numbers of layer outputs that are kept
 CURVE_NUMBERS = 2**18  # images x units of a block, whose coefficients then stay near the processor
-ERROR = 1e-5  # of a polynomial, relative to its range
-FARTHEST = 20.0  # change of logits up to which polynomials are made
-STEEP = 30.0  # from where exp needs float64
-NEAR_NOTHING = -0.99  # where log1p of a float32 sum loses digits
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """The images of a split that are run: dataset rows (n,), their places in the split, and what
-    is known of them: labels (n,), logits (n, C) of the whole network, activations (n, U); and the
-    temperature by which logits are divided."""
-
-    rows: Tensor
-    places: Tensor
-    labels: Tensor
-    logits: Tensor
-    activations: Tensor
-    temperature: float
-
-    @property
-    def scaled(self) -> Tensor:
-        """Logits divided by the temperature, (n, C) float64."""
-        return self.logits.double() / self.temperature
-
-    @cached_property
-    def log_probabilities(self) -> Tensor:
-        """(n, C) float64."""
-        return torch.log_softmax(self.scaled, 1)
-
-    @cached_property
-    def probabilities(self) -> Tensor:
-        """(n, C) float32."""
-        return self.log_probabilities.exp().float()
 
 
 @dataclass(eq=False)
@@ -74,6 +37,7 @@ class LayerLosses:
     images: Images
     ablator: Callable[[], Ablator]
     tensors: Mapping[str, Tensor]
+    states: dict[tuple[Split, int], State] = field(default_factory=dict)
 
     @property
     def directions(self) -> Tensor | None:
@@ -111,6 +75,58 @@ class LayerLosses:
         return network_changes(self.ablator(), self.images, judged, chosen, values[:, :, None])[
             :, :, 0
         ]
+
+    def changes_at(self, split: Split, units: slice, values: Tensor, where: Tensor) -> Tensor:
+        """See `types.Ablations`."""
+        judged = self.judged[split]
+        image, unit = where.nonzero(as_tuple=True)
+        given, number = values[where].double(), unit + (units.start or 0)
+        collected = []
+        for some in torch.split(
+            torch.arange(len(image)), max(1, NUMBERS // judged.logits.shape[1])
+        ):
+            at, which = image[some], number[some]
+            if self.directions is not None:
+                steps = given[some] - judged.activations[at, which].double()
+                w = self.directions[which].double() / judged.temperature
+                moved = (judged.log_probabilities[at] + steps[:, None] * w).logsumexp(1)
+                own = w.gather(1, judged.labels[at][:, None])[:, 0]
+                collected.append(moved - steps * own)
+            else:
+                logits = self._pairs(split, at, which, given[some]).double().cpu()
+                losses = F.cross_entropy(
+                    logits / judged.temperature, judged.labels[at], reduction="none"
+                )
+                collected.append(losses - judged.losses[at])
+        return torch.cat(collected) if collected else given
+
+    def _pairs(self, split: Split, image: Tensor, unit: Tensor, values: Tensor) -> Tensor:
+        """Logits (P, C) of images by their place among the judged ones, a unit of each replaced."""
+        ablator, rows = self.ablator(), self.judged[split].rows
+        order, logits = [], []
+        for start in range(0, len(rows), ablator.runs):
+            here = ((image >= start) & (image < start + ablator.runs)).nonzero().flatten()
+            if len(here):
+                state = self._state(split, start)
+                logits.append(
+                    ablator.run_pairs(state, image[here] - start, unit[here], values[here])
+                )
+                order.append(here)
+        together = torch.cat(logits)
+        return torch.empty_like(together).index_copy(
+            0, torch.cat(order).to(together.device), together
+        )
+
+    def _state(self, split: Split, start: int) -> State:
+        """What some of the images are behind the layer; kept while it is little."""
+        if (split, start) not in self.states:
+            ablator, rows = self.ablator(), self.judged[split].rows
+            made = ablator.state(self.images.read(rows[start : start + ablator.runs].tolist()))
+            size = sum(part.numel() for part in made[0])
+            if size * len(rows) > KEPT_NUMBERS * (min(ablator.runs, len(rows))):
+                return made
+            self.states[split, start] = made
+        return self.states[split, start]
 
     def curves(self, split: Split, units: slice, low: Tensor, high: Tensor) -> Curves:
         """See `types.Ablations`."""
@@ -159,7 +175,7 @@ def network_changes(
     values: Tensor,
 ) -> Tensor:
     """Loss changes (n, u, G) float64 of these units for `values` (n or 1, u, G)."""
-    base = F.cross_entropy(judged.scaled, judged.labels, reduction="none")
+    base = judged.losses
     changes = torch.empty(len(judged.rows), len(units), values.shape[2], dtype=torch.float64)
     for block in ablator.replaced(images, judged.rows.tolist(), units, values):
         losses = cross_entropies(block.logits, judged.labels[block.images], judged.temperature)
@@ -173,7 +189,7 @@ def zeroed_impacts(ablator: Ablator, images: Images, judged: Judged) -> Tensor:
     A unit that changes losses by no more than rounding has no impact at all.
     """
     shape = judged.activations.shape
-    base = F.cross_entropy(judged.scaled, judged.labels, reduction="none")
+    base = judged.losses
     right = judged.logits.argmax(1) == judged.labels
     losses = torch.empty(shape, dtype=torch.float64)
     hits = torch.empty(shape, dtype=torch.bool)
@@ -195,63 +211,3 @@ def cross_entropies(logits: Tensor, labels: Tensor, temperature: float) -> Tenso
     flat = logits.double().flatten(0, 2) / temperature
     targets = labels.to(logits.device).repeat_interleave(logits.shape[1] * logits.shape[2])
     return F.cross_entropy(flat, targets, reduction="none").reshape(logits.shape[:3]).cpu()
-
-
-def exact_changes(judged: Judged, directions: Tensor, steps: Tensor) -> Tensor:
-    """log sum_c p_c exp(s w_c) - s w_y for steps (n, u) of units with directions (u, C): float64.
-
-    p are the probabilities of the whole network and w = directions / T. The exponentials less one
-    are summed, so that a small change keeps its digits.
-    """
-    w = directions.double() / judged.temperature
-    log_p = judged.log_probabilities
-    changes = torch.empty_like(steps)
-    size = max(1, NUMBERS // (w.shape[1] * max(1, steps.shape[1])))
-    for start in range(0, len(steps), size):
-        some = slice(start, start + size)
-        moves = steps[some, :, None] * w
-        grown = (log_p[some, None] + moves).logsumexp(2)
-        small = moves.abs().amax(2) < 0.5
-        careful = torch.log1p((log_p[some, None].exp() * torch.expm1(moves)).sum(2))
-        own = w[:, judged.labels[some]].T * steps[some]
-        changes[some] = torch.where(small, careful, grown) - own
-    return changes
-
-
-def series(
-    judged: Judged,
-    directions: Tensor,
-    activations: Tensor,
-    low: Tensor,
-    high: Tensor,
-) -> Polynomials:
-    """The changes of `exact_changes` for steps in [low, high] (u,) as polynomials.
-
-    Steps that change some logit by over 20 more than another are left to the straight lines.
-    One product of probabilities (n, C) with exponentials (C, u G) gives all values at the nodes.
-    """
-    w = directions.double() / judged.temperature
-    widths = w.amax(1) - w.amin(1)
-    limit = FARTHEST / widths.clamp_min(1e-12)
-    low = torch.maximum(low.double(), -limit)
-    high = torch.minimum(torch.maximum(high, low + 1e-6 * (1 + low.abs())), limit)
-    nodes = chebyshev_nodes(
-        low, high, chebyshev_count(float((widths * (high - low)).max()) / 2, ERROR)
-    )
-    moves = nodes[:, :, None] * w  # (G, u, C)
-    steep = float(moves.abs().max()) > STEEP
-    kind = torch.float64 if steep else torch.float32
-    p = judged.log_probabilities.exp() if steep else judged.probabilities
-    sums = p @ torch.expm1(moves).to(kind).flatten(0, 1).T  # (n, G u)
-    grown = torch.log1p(sums.clamp_min(NEAR_NOTHING)).reshape(len(p), *nodes.shape)
-    label_weights = w[:, judged.labels].T.to(kind)  # (n, u)
-    values = grown.transpose(0, 1) - nodes[:, None].to(kind) * label_weights
-    lost = (sums < NEAR_NOTHING).reshape(len(p), *nodes.shape)
-    if bool(lost.any()):
-        image, node, unit = lost.nonzero(as_tuple=True)
-        log_p = judged.log_probabilities
-        size = max(1, NUMBERS // w.shape[1])
-        for n, g, u in zip(*(torch.split(each, size) for each in (image, node, unit)), strict=True):
-            right = (log_p[n] + moves[g, u]).logsumexp(1) - nodes[g, u] * w[u, judged.labels[n]]
-            values[g, n, u] = right.to(kind)
-    return Polynomials.through(activations, low.float(), high.float(), values)

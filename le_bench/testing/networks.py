@@ -14,7 +14,8 @@ from le_bench.networks.ablating import make_ablator
 from le_bench.networks.preprocessing import Preprocessing
 from le_bench.networks.recording import record_activations
 from le_bench.probing.images import ArrayImages
-from le_bench.running.losses import Judged, LayerLosses, loss_tensors
+from le_bench.running.judged import Judged
+from le_bench.running.losses import LayerLosses, loss_tensors
 from le_bench.types import AblationOptions, Layer, Split, TargetModel
 
 CLASSES = 4

@@ -137,6 +137,10 @@ class Ablations(Protocol):
         """Exact changes (n, u) float64 for values (n, u) of these units."""
         ...
 
+    def changes_at(self, split: Split, units: slice, values: Tensor, where: Tensor) -> Tensor:
+        """Exact changes float64 for those of the values (n, u) that `where` (n, u) asks for."""
+        ...
+
     def curves(self, split: Split, units: slice, low: Tensor, high: Tensor) -> Curves:
         """Changes as functions, at least from `low` to `high` (u,) where that is cheap."""
         ...

@@ -26,7 +26,9 @@ from le_bench.formulas.curves import chebyshev_count
 from le_bench.networks.ablating import make_ablator
 from le_bench.networks.preprocessing import Preprocessing
 from le_bench.probing.images import ArrayImages
-from le_bench.running.losses import ERROR, Judged, LayerLosses
+from le_bench.running.heads import ERROR
+from le_bench.running.judged import Judged
+from le_bench.running.losses import LayerLosses
 from le_bench.types import Activations, Layer, Simulation, Split, TargetModel, Temperature
 from le_bench_plugins.scorers.ablation.scorer import AblationScorer
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from le_bench.formulas.curves import Splines, spread_nodes
-from le_bench.running.losses import Judged, exact_changes, series
+from le_bench.running.heads import exact_changes, series
+from le_bench.running.judged import Judged
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

@@ -141,6 +141,20 @@ def test_curves_are_close_to_exact_losses(kind: Kind, layer: Layer) -> None:
     assert float((exact - curved).abs().max()) < limit
 
 
+@pytest.mark.parametrize(("kind", "layer"), PLACES)
+def test_changes_of_chosen_values_are_those_of_all(kind: Kind, layer: Layer) -> None:
+    """What lies beyond the curves is run by itself, in small batches."""
+    losses = small_losses(small_model(kind), layer, AblationOptions(TEMPERATURE, runs=7))
+    values = simulate(losses)["test"].double()
+    units = slice(1, values.shape[1])
+    where = torch.rand(values[:, units].shape, generator=torch.Generator().manual_seed(0)) < 0.3
+
+    every = losses.changes("test", units, values[:, units])
+    some = losses.changes_at("test", units, values[:, units], where)
+
+    torch.testing.assert_close(some, every[where], rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize(("kind", "layer"), HEADS)
 def test_real_activations_score_one(kind: Kind, layer: Layer) -> None:
     """Before a linear head the pooled activation is all that the network reads of a unit."""

@@ -214,11 +214,8 @@ def _filled(
     ablations: Ablations, units: slice, values: Tensor, changes: Tensor, held: Tensor
 ) -> Tensor:
     """Changes on the test images, where curves do not hold from the network itself."""
-    beyond = ~held.all(0)
-    for unit in beyond.nonzero().flatten().tolist():
-        at = units.start + unit
-        column = ablations.changes("test", slice(at, at + 1), values[:, unit : unit + 1])[:, 0]
-        changes[:, unit] = torch.where(held[:, unit], changes[:, unit], column)
+    if not bool(held.all()):
+        changes[~held] = ablations.changes_at("test", units, values, ~held)
     return changes
 
 
