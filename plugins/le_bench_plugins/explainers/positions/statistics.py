@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
+from math import prod
 
 import torch
 from torch import Tensor
@@ -19,9 +21,10 @@ KEPT_BYTES = 2**28
 class PositionStatistics:
     """What holds of U units over all positions of N images.
 
-    `rows` (N,) are the dataset's rows of the train and val images, ascending. `maxima` (N, U) is
-    the largest value of each map. `thresholds` (U,) for each share are what at most this share of
-    all N * h * w values exceeds, NaN for a unit with a NaN; see `UpperQuantiles` for `rank_error`.
+    `rows` (N,) are the dataset's rows of the train images, ascending, and then of the val images.
+    `maxima` (N, U) is the largest value of each map. `thresholds` (U,) for each share are what at
+    most this share of all N * h * w values exceeds, NaN for a unit with a NaN; `rank_error` is that
+    of `UpperQuantiles`.
     """
 
     rows: Tensor
@@ -32,19 +35,14 @@ class PositionStatistics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReplayedMaps:
-    """Maps that are kept from the first whole reading on if they take at most `limit` bytes.
+    """Maps that are kept from their first whole reading on, as long as `limit` bytes hold them.
 
-    Later readings of the same rows then cost no pass of the network.
+    Later readings of the same rows then cost no pass of the network. Readers must not change them.
     """
 
     maps: Maps
-    limit: int
-    kept: list[tuple[Tensor, Tensor]]
-
-    @classmethod
-    def of(cls, maps: Maps, limit: int = KEPT_BYTES) -> ReplayedMaps:
-        """Maps of which none is kept yet."""
-        return cls(maps, limit, [])
+    limit: int = KEPT_BYTES
+    readings: list[list[tuple[Tensor, Tensor]]] = field(default_factory=list)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -53,18 +51,19 @@ class ReplayedMaps:
 
     def blocks(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """See `types.Maps`."""
-        if self.kept and torch.equal(torch.cat([part for part, _ in self.kept]), rows):
-            yield from self.kept
-            return
-        units, height, width = self.shape
-        fits = 4 * len(rows) * units * height * width <= self.limit
+        for reading in self.readings:
+            if torch.equal(torch.cat([part for part, _ in reading]), rows):
+                yield from reading
+                return
+        held = sum(len(part) for reading in self.readings for part, _ in reading)
+        fits = 4 * (held + len(rows)) * prod(self.shape) <= self.limit
         read: list[tuple[Tensor, Tensor]] = []
         for part, maps in self.maps.blocks(rows):
             if fits:
                 read.append((part, maps))
             yield part, maps
-        if fits:
-            self.kept[:] = read
+        if read:
+            self.readings.append(read)
 
 
 def position_statistics(
@@ -75,7 +74,7 @@ def position_statistics(
     Explainers of a layer that ask for the same shares and memory share the pass. `maps` are those
     of `evidence`, possibly replayed. Raises NotApplicableError for a layer without maps.
     """
-    rows = torch.cat([evidence.train.rows, evidence.val.rows]).sort().values
+    rows = split_rows(evidence)
     wanted = sorted(shares, reverse=True)
 
     def compute() -> dict[str, Tensor]:
@@ -84,25 +83,33 @@ def position_statistics(
     parts = {"shares": wanted, "memory": memory}
     found = evidence.memory.remember("position-statistics", parts, compute)
     thresholds = dict(zip(wanted, found["thresholds"], strict=True))
-    return PositionStatistics(rows, found["maxima"], thresholds, int(found["rank_error"]))
+    return PositionStatistics(
+        torch.cat(rows), found["maxima"], thresholds, int(found["rank_error"])
+    )
 
 
-def _pass(maps: Maps, rows: Tensor, shares: Sequence[float], memory: int) -> dict[str, Tensor]:
+def split_rows(evidence: Evidence) -> tuple[Tensor, Tensor]:
+    """The dataset's rows of the train and of the val images, each ascending."""
+    train, val = (view.rows.sort().values for view in (evidence.train, evidence.val))
+    return train, val
+
+
+def _pass(
+    maps: Maps, rows: Sequence[Tensor], shares: Sequence[float], memory: int
+) -> dict[str, Tensor]:
     units, height, width = maps.shape
-    maxima = torch.empty(len(rows), units)
+    num_values = sum(map(len, rows)) * height * width
+    maxima: list[Tensor] = []
     quantiles: UpperQuantiles | None = None
-    start = 0
-    for part, block in maps.blocks(rows):
+    for _, block in chain.from_iterable(map(maps.blocks, rows)):
         if quantiles is None:
-            count = len(rows) * height * width
-            quantiles = UpperQuantiles(units, count, shares[0], memory, block.device)
+            quantiles = UpperQuantiles(units, num_values, shares[0], memory, block.device)
         quantiles.add(block.transpose(0, 1).reshape(units, -1))
-        maxima[start : start + len(part)] = block.amax((2, 3)).cpu()
-        start += len(part)
+        maxima.append(block.amax((2, 3)).cpu())
     if quantiles is None:
-        raise TypeError("there are no images")
+        raise TypeError("a split has no images")
     return {
         "thresholds": torch.stack([quantiles.quantile(share).cpu() for share in shares]),
-        "maxima": maxima,
+        "maxima": torch.cat(maxima),
         "rank_error": torch.tensor(quantiles.rank_error),
     }

@@ -36,13 +36,13 @@ class CountedMaps:
 
 
 def test_thresholds_and_maxima_are_those_of_all_train_and_val_images() -> None:
-    """Test images have no part; rows come ascending."""
+    """Test images have no part; rows come ascending in each split."""
     world = plant(Recipe())
     maps = CountedMaps()
 
     found = position_statistics(world.evidence(), maps)
 
-    rows = torch.cat([world.rows["train"], world.rows["val"]]).sort().values
+    rows = torch.cat([world.rows[split].sort().values for split in ("train", "val")])
     values = maps.values[rows]
     assert torch.equal(found.rows, rows)
     assert torch.equal(found.maxima, values.amax((2, 3)))
@@ -74,14 +74,14 @@ def test_explainers_of_a_layer_share_one_pass() -> None:
     position_statistics(evidence, maps)
     position_statistics(evidence, maps, shares=[0.1])
 
-    assert maps.passes == 2
+    assert maps.passes == 4  # two splits each time
 
 
 @pytest.mark.parametrize(("limit", "passes"), [(10**6, 1), (1000, 2)])
 def test_small_maps_are_kept_and_large_ones_made_anew(limit: int, passes: int) -> None:
     """Whether kept or not the maps are the same."""
     maps = CountedMaps()
-    replayed = ReplayedMaps.of(maps, limit)
+    replayed = ReplayedMaps(maps, limit)
     rows = torch.arange(300)
 
     first, second = (torch.cat([b for _, b in replayed.blocks(rows)]) for _ in range(2))
@@ -91,13 +91,26 @@ def test_small_maps_are_kept_and_large_ones_made_anew(limit: int, passes: int) -
     assert maps.passes == passes
 
 
+def test_several_readings_share_the_limit() -> None:
+    """Train and val images are read apart; what does not fit with the rest is made anew."""
+    maps = CountedMaps()
+    replayed = ReplayedMaps(maps, limit=4 * 300 * 60)
+    splits = [torch.arange(250), torch.arange(250, 300), torch.arange(300, 301)]
+
+    for _ in range(2):
+        for rows in splits:
+            list(replayed.blocks(rows))
+
+    assert maps.passes == 4
+
+
 def test_an_unfinished_reading_keeps_nothing() -> None:
     """Maps that were read half-way, or of other rows, are not taken for all."""
-    replayed = ReplayedMaps.of(CountedMaps())
+    replayed = ReplayedMaps(CountedMaps())
 
     next(replayed.blocks(torch.arange(300)))
 
-    assert replayed.kept == []
+    assert replayed.readings == []
     read = [part for part, _ in replayed.blocks(torch.arange(300))]
     assert sum(map(len, read)) == 300
     assert [len(part) for part, _ in replayed.blocks(torch.arange(10))] == [10]
