@@ -68,9 +68,10 @@ class Exemplars:
 
         With fewer images than `count`, all of them. NaN comes first; such units are unusable.
         """
-        found = statistics.maxima.sort(dim=0, descending=True, stable=True)
+        rows, order = statistics.rows.sort()
+        found = statistics.maxima[order].sort(dim=0, descending=True, stable=True)
         activations, places = found.values[:count].T, found.indices[:count].T
-        return cls(statistics.rows[places], activations, statistics.thresholds[SHARE])
+        return cls(rows[places], activations, statistics.thresholds[SHARE])
 
     def show(self, units: Tensor, maps: Maps, images: Images, view: View) -> Iterator[Shown]:
         """The exemplars of these units in the order of their images, each image read once.
