@@ -64,14 +64,13 @@ class Exemplars:
 
     @classmethod
     def choose(cls, statistics: PositionStatistics, count: int) -> Exemplars:
-        """The images with the largest maxima; of equal ones the earlier row comes first.
+        """The images with the largest maxima; of equal ones train before val, then the earlier row.
 
         With fewer images than `count`, all of them. NaN comes first; such units are unusable.
         """
-        rows, order = statistics.rows.sort()
-        found = statistics.maxima[order].sort(dim=0, descending=True, stable=True)
+        found = statistics.maxima.sort(dim=0, descending=True, stable=True)
         activations, places = found.values[:count].T, found.indices[:count].T
-        return cls(rows[places], activations, statistics.thresholds[SHARE])
+        return cls(statistics.rows[places], activations, statistics.thresholds[SHARE])
 
     def show(self, units: Tensor, maps: Maps, images: Images, view: View) -> Iterator[Shown]:
         """The exemplars of these units in the order of their images, each image read once.

@@ -95,18 +95,6 @@ def test_exemplars_are_the_images_with_the_highest_position() -> None:
         assert exemplars.activations[unit].tolist() == [highest[row] for row in best]
 
 
-def test_order_of_rows_does_not_choose_between_equal_images() -> None:
-    """Statistics list train before val; the earlier row of the data set still comes first."""
-    maps = make_maps()
-    maps.values[[3, 9, 11]] = 99.0
-    rows = torch.arange(NUM_IMAGES)
-
-    turned = make_exemplars(maps, rows.flip(0))
-
-    assert turned.rows.tolist() == make_exemplars(maps, rows).rows.tolist()
-    assert turned.rows[0, :3].tolist() == [3, 9, 11]
-
-
 def test_few_images_are_all_exemplars() -> None:
     """With fewer than 15 images a unit has as many exemplars."""
     exemplars = make_exemplars(make_maps(), torch.tensor([4, 8, 9]))
