@@ -16,8 +16,11 @@ from le_bench.boards.grid import make_grids
 from le_bench.boards.pages import MARKS, Board, board_json, board_page, index_page
 from le_bench.boards.records import About, Costs, Failure, LayerExplanations, Result
 from le_bench.boards.results import mixed_faults, read_failures, read_results
+from le_bench.boards.scorers import PAGE as SCORERS
+from le_bench.boards.scorers import ScorerCheck, read_checks, scorers_page
 
 INDEX = "README"
+RESERVED = (INDEX.lower(), SCORERS)  # names of pages that are no experiment's
 
 
 def render(
@@ -27,13 +30,14 @@ def render(
     costs: Sequence[Costs] = (),
     failures: Sequence[Failure] = (),
     about: Sequence[About] = (),
+    scorers: Sequence[ScorerCheck] = (),
     include_partial: bool = False,
 ) -> dict[str, str]:
     """The boards as texts by file name, relative to the leaderboards folder.
 
     `README.md` is the index, `<experiment>.md` one board, `<experiment>.json` the same numbers
-    for machines. `about` gives titles, descriptions and further pairs of explainers to compare. The
-    order of no argument matters.
+    for machines, `scorers.md` what checks of scorers found if there are any. `about` gives titles,
+    descriptions and further pairs of explainers to compare. The order of no argument matters.
 
     Raises ResultError for partial results, unless asked for with `include_partial` (boards then
     carry a watermark), and for results that do not go together.
@@ -64,21 +68,27 @@ def render(
     ]
     files = {f"{board.file}.md": board_page(board) for board in boards}
     files |= {f"{board.file}.json": board_json(board) for board in boards}
-    return files | {f"{INDEX}.md": index_page(boards)}
+    if scorers:
+        ordered_checks = sorted(scorers, key=lambda check: check.scorer.name)
+        files[f"{SCORERS}.md"] = scorers_page(ordered_checks, MARKS[".md"])
+    return files | {f"{INDEX}.md": index_page(boards, further=[SCORERS] if scorers else [])}
 
 
 def board_files(folder: Path, *, include_partial: bool = False) -> dict[str, str]:
     """The boards of a leaderboards folder, rendered from the records under it.
 
-    Read are `results/`, `explanations/`, `costs/` and `about/`. Raises ResultError as reading
-    them and `render` do.
+    Read are `results/`, `explanations/`, `costs/`, `about/` and `scorers/`. There may be no results
+    if there are checks of scorers. Raises ResultError as reading them and `render` do.
     """
+    scorers = read_checks(folder / SCORERS)
+    lone = scorers and not (folder / "results").is_dir()
     return render(
-        read_results(folder / "results"),
+        [] if lone else read_results(folder / "results"),
         explanations=read_explanations(folder / "explanations"),
         costs=read_costs(folder / "costs"),
         failures=read_failures(folder / "results"),
         about=read_about(folder / "about"),
+        scorers=scorers,
         include_partial=include_partial,
     )
 
@@ -98,9 +108,9 @@ def _check(results: Sequence[Result], include_partial: bool) -> None:
 
 
 def _board_name(experiment: str) -> str:
-    """The file name, without suffix, of an experiment's board; never that of the index."""
+    """The file name, without suffix, of an experiment's board; never that of another page."""
     name = file_name(experiment)
-    return f"%{ord(name[0]):02X}{name[1:]}" if name.lower() == INDEX.lower() else name
+    return f"%{ord(name[0]):02X}{name[1:]}" if name.lower() in RESERVED else name
 
 
 def write_boards(folder: Path, files: Mapping[str, str]) -> list[str]:
