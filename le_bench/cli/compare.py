@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from le_bench.cli.session import BOARDS, Explainers, Layers, Models, Simulators
-from le_bench.errors import BenchError, unknown_name
+from le_bench.errors import BenchError, DifferenceError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from le_bench.boards.comparing.blocks import Block
+    from le_bench.boards.comparing.choosing import Names
 
 NAME = "compare"
 
@@ -54,15 +56,38 @@ def command(
         Path | None, typer.Option(metavar="FILE", help="Also write the page as Markdown.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Compare each cell with that of these earlier boards instead."
+        ),
+    ] = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT", help="With --against: exit 4 on a regression, or on any change."
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(min=0, help="With --against: differences of means up to this do not count."),
+    ] = 0.005,
 ) -> None:
     """Show simulators, explainers, scorers or models side by side on the same cells and units.
 
     Reads results alone. Prints Markdown, or tables where stdout is a terminal.
 
     Examples: `le-bench compare`; `le-bench compare --by explainer --simulator SigLIP`;
-    `le-bench compare mine --out boards --out leaderboards --markdown page.md`.
+    `le-bench compare mine --out boards --out leaderboards --markdown page.md`;
+    `le-bench compare --against old-boards --fail-on regression`.
     """
-    from le_bench.boards.comparing.choosing import AXES, Names, choose, explanations_of
+    names = _names(model, layer, explainer, simulator, scorer)
+    folders = out or [BOARDS]
+    if against is not None or fail_on is not None:
+        run = _Gated(against, folders, _experiment_name(experiment), names, tolerance, fail_on)
+        run.publish(markdown, as_json=as_json)
+        return
+    from le_bench.boards.comparing.choosing import AXES, choose, explanations_of
     from le_bench.boards.comparing.document import document_of
     from le_bench.boards.comparing.pairing import compare
     from le_bench.boards.comparing.report import blocks_of
@@ -70,22 +95,50 @@ def command(
     axis = next((each for each in AXES if each == by), None)
     if axis is None:
         raise BenchError(f"--by {by}: {unknown_name('axis', by, AXES)}")
-    names = Names(_given(model, layer, explainer, simulator, scorer))
-    folders = out or [BOARDS]
     chosen = choose(folders, _experiment_name(experiment), names)
     comparison = compare(chosen, axis, units)
     places = [(*each.column, name) for each in comparison.disagreements for name in each.explainers]
     explanations = explanations_of(folders, chosen.experiment, places)
-    publish(
-        blocks_of(comparison, explanations),
-        document_of(comparison, explanations) if as_json else None,
-        markdown,
-    )
+    document = document_of(comparison, explanations) if as_json else None
+    publish(blocks_of(comparison, explanations), document, markdown)
 
 
-def _given(*kinds: Sequence[str] | None) -> dict[str, Sequence[str]]:
+@dataclass(frozen=True, slots=True)
+class _Gated:
+    """The comparison with an earlier run, as the command line asks for it."""
+
+    against: Path | None
+    folders: Sequence[Path]
+    experiment: str | None
+    names: Names
+    tolerance: float
+    fail_on: str | None
+
+    def publish(self, markdown: Path | None, *, as_json: bool) -> None:
+        """Print what changed. Raises DifferenceError if that is to fail."""
+        from le_bench.boards.comparing.gate import FAIL_ON, gate
+        from le_bench.boards.comparing.gate_report import gate_blocks, gate_document
+
+        if self.against is None:
+            raise BenchError("--fail-on needs --against FOLDER, the boards to compare with")
+        fail_on = next((each for each in FAIL_ON if each == self.fail_on), None)
+        if self.fail_on is not None and fail_on is None:
+            raise BenchError(f"--fail-on {self.fail_on}: give regression or any")
+        found = gate(self.against, self.folders, self.experiment, self.names, self.tolerance)
+        document = gate_document(found, fail_on) if as_json else None
+        publish(gate_blocks(found, fail_on), document, markdown)
+        if fail_on is not None and (failing := found.failing(fail_on)):
+            raise DifferenceError(
+                f"{found.verdict(fail_on)} against {self.against}, the first: {failing[0].state}, "
+                f"{failing[0].cell}; if that is wanted, commit these results as the baseline"
+            )
+
+
+def _names(*kinds: Sequence[str] | None) -> Names:
+    from le_bench.boards.comparing.choosing import Names
+
     names = ("model", "layer", "explainer", "simulator", "scorer")
-    return {name: given for name, given in zip(names, kinds, strict=True) if given}
+    return Names({name: given for name, given in zip(names, kinds, strict=True) if given})
 
 
 def _experiment_name(given: str | None) -> str | None:

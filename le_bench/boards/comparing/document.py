@@ -13,7 +13,7 @@ from le_bench.boards.statistics import INTERVAL
 
 def document_of(comparison: Comparison, explanations: Explanations) -> dict[str, Any]:
     """All pairs, rows, cells and units of a comparison; numbers have six decimals."""
-    content: dict[str, Any] = _plain(asdict(comparison))
+    content: dict[str, Any] = plain(asdict(comparison))
     content["leaders"] = [
         {**asdict(group), "first": first, "second": second}
         for group, first, second in comparison.leaders
@@ -32,15 +32,15 @@ def _terms(explanations: Explanations, place: tuple[str, str, str], unit: int) -
     found = next((each for each in layer.units if each.unit == unit), None) if layer else None
     if found is None:
         return None
-    return {"terms": _plain(found.terms), "bias": found.bias, "reason": found.reason}
+    return {"terms": plain(found.terms), "bias": found.bias, "reason": found.reason}
 
 
-def _plain(content: Any) -> Any:
+def plain(content: Any) -> Any:
     """Content without NaN and tuples."""
     if isinstance(content, float):
         return None if isnan(content) else round(content, 6)
     if isinstance(content, dict):
-        return {key: _plain(value) for key, value in content.items()}
+        return {key: plain(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_plain(value) for value in content]
+        return [plain(value) for value in content]
     return content
