@@ -24,6 +24,8 @@ SHARED_FOLDERS = {"explainers", "datasets", "models", "encoders", "simulators", 
 CORE = (
     "formulas.calibration",
     "formulas.correlation",
+    "formulas.fidelity",
+    "formulas.ranking",
     "formulas.simulation",
     "networks.embedding",
     "networks.maps",
@@ -32,6 +34,7 @@ CORE = (
     "probing.presence",
     "probing.splits",
     "running.explaining",
+    "running.fidelity",
     "running.seeds",
     "running.stages",
 )

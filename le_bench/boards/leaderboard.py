@@ -18,9 +18,11 @@ from le_bench.boards.records import About, Costs, Failure, LayerExplanations, Re
 from le_bench.boards.results import mixed_faults, read_failures, read_results
 from le_bench.boards.scorers import PAGE as SCORERS
 from le_bench.boards.scorers import ScorerCheck, read_checks, scorers_page
+from le_bench.boards.simulators import PAGE as SIMULATORS
+from le_bench.boards.simulators import SimulatorFidelity, read_fidelities, simulators_page
 
 INDEX = "README"
-RESERVED = (INDEX.lower(), SCORERS)  # names of pages that are no experiment's
+RESERVED = (INDEX.lower(), SCORERS, SIMULATORS)  # names of pages that are no experiment's
 
 
 def render(
@@ -31,13 +33,15 @@ def render(
     failures: Sequence[Failure] = (),
     about: Sequence[About] = (),
     scorers: Sequence[ScorerCheck] = (),
+    simulators: Sequence[SimulatorFidelity] = (),
     include_partial: bool = False,
 ) -> dict[str, str]:
     """The boards as texts by file name, relative to the leaderboards folder.
 
     `README.md` is the index, `<experiment>.md` one board, `<experiment>.json` the same numbers
-    for machines, `scorers.md` what checks of scorers found if there are any. `about` gives titles,
-    descriptions and further pairs of explainers to compare. The order of no argument matters.
+    for machines, `scorers.md` and `simulators.md` what was found of these if anything was. `about`
+    gives titles, descriptions and further pairs of explainers to compare. The order of no argument
+    matters.
 
     Raises ResultError for partial results, unless asked for with `include_partial` (boards then
     carry a watermark), and for results that do not go together.
@@ -68,17 +72,23 @@ def render(
     ]
     files = {f"{board.file}.md": board_page(board) for board in boards}
     files |= {f"{board.file}.json": board_json(board) for board in boards}
+    further = {}
     if scorers:
-        ordered_checks = sorted(scorers, key=lambda check: check.scorer.name)
-        files[f"{SCORERS}.md"] = scorers_page(ordered_checks, MARKS[".md"])
-    return files | {f"{INDEX}.md": index_page(boards, further=[SCORERS] if scorers else [])}
+        in_order = sorted(scorers, key=lambda check: check.scorer.name)
+        further[SCORERS] = scorers_page(in_order, MARKS[".md"])
+    if simulators:
+        by_name = sorted(simulators, key=lambda each: (each.experiment, each.simulator))
+        further[SIMULATORS] = simulators_page(by_name, MARKS[".md"])
+    files |= {f"{name}.md": text for name, text in further.items()}
+    return files | {f"{INDEX}.md": index_page(boards, further=list(further))}
 
 
 def board_files(folder: Path, *, include_partial: bool = False) -> dict[str, str]:
     """The boards of a leaderboards folder, rendered from the records under it.
 
-    Read are `results/`, `explanations/`, `costs/`, `about/` and `scorers/`. There may be no results
-    if there are checks of scorers. Raises ResultError as reading them and `render` do.
+    Read are `results/`, `explanations/`, `costs/`, `about/`, `scorers/` and `simulators/`. There
+    may be no results if there are checks of scorers. Raises ResultError as reading them and
+    `render` do.
     """
     scorers = read_checks(folder / SCORERS)
     lone = scorers and not (folder / "results").is_dir()
@@ -89,6 +99,7 @@ def board_files(folder: Path, *, include_partial: bool = False) -> dict[str, str
         failures=read_failures(folder / "results"),
         about=read_about(folder / "about"),
         scorers=scorers,
+        simulators=read_fidelities(folder / SIMULATORS),
         include_partial=include_partial,
     )
 

@@ -17,7 +17,14 @@ from le_bench.planning.experiment import Experiment, ModelRow, Row
 from le_bench.types import ConceptSet, Layer
 
 Stage = Literal[
-    "record", "embed-images", "embed-texts", "calibrate", "explain", "simulate", "score"
+    "record",
+    "embed-images",
+    "embed-texts",
+    "calibrate",
+    "fidelity",
+    "explain",
+    "simulate",
+    "score",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 NUMERICS = 1  # raised when the core's own computations change
@@ -60,8 +67,9 @@ class PlannedCell:
 class Plan:
     """All steps in an order in which inputs come first, and the cells they make.
 
-    `not_applicable` holds cells that make no sense, with the reason; `origins` identifies the
-    code of components that are not ours.
+    `not_applicable` holds cells that make no sense, with the reason; `fidelities` the keys of
+    fidelity steps by simulator and encoder, as shown; `origins` identifies the code of components
+    that are not ours.
     """
 
     experiment: Experiment
@@ -69,6 +77,7 @@ class Plan:
     cells: tuple[PlannedCell, ...]
     not_applicable: Mapping[Cell, str] = field(default_factory=dict)
     origins: Mapping[type[Component], str] = field(default_factory=dict)
+    fidelities: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def counts(self) -> dict[Stage, int]:
         """Number of steps a stage."""
@@ -150,7 +159,15 @@ class _Planner:
                             cell = self._cell(place, explainer, simulator, scorer)
                             score = self._score(place, scorer, simulate, cell)
                             cells.append(PlannedCell(cell, place.record, explain, simulate, score))
-        return Plan(experiment, self.steps, tuple(cells), not_applicable, self.origins)
+        fidelities = {
+            (simulator.id, self._name(encoder)): self._fidelity(encoder)
+            for simulator in experiment.simulators
+            for encoder in encoders_of(simulator.component)
+        }
+        return Plan(experiment, self.steps, tuple(cells), not_applicable, self.origins, fidelities)
+
+    def _name(self, encoder: Encoder) -> str:
+        return next(n for n, e in self.experiment.encoders.items() if e == encoder)
 
     def _print(self, component: Component) -> dict[str, Any]:
         if component not in self.prints:
@@ -207,7 +224,7 @@ class _Planner:
 
     def _embed(self, encoder: Encoder, concept_sets: tuple[ConceptSet, ...]) -> tuple[str, ...]:
         """The steps that give an encoder's embeddings and constants for these concept sets."""
-        name = next(n for n, e in self.experiment.encoders.items() if e == encoder)
+        name = self._name(encoder)
         content = {"encoder": self._print(encoder), "dataset": self.dataset}
         images = self._add("embed-images", name, content, encoder=encoder)
         texts = []
@@ -228,6 +245,16 @@ class _Planner:
             "calibrate", name, content, inputs=(images, texts[0]), encoder=encoder
         )
         return (images, *texts, calibration)
+
+    def _fidelity(self, encoder: Encoder) -> str:
+        """The step that tells how well an encoder sees the dataset's own truth."""
+        return self._add(
+            "fidelity",
+            self._name(encoder),
+            {"encoder": self._print(encoder), "dataset": self.dataset},
+            inputs=self._embed(encoder, ()),
+            encoder=encoder,
+        )
 
     def _embeds(self, component: Component, sets: tuple[ConceptSet, ...]) -> tuple[str, ...]:
         keys: dict[str, None] = {}

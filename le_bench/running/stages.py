@@ -16,6 +16,7 @@ from le_bench.formulas.calibration import fit_calibration
 from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
 from le_bench.running.explaining import explain, read_explanations
+from le_bench.running.fidelity import find_fidelity
 from le_bench.running.seeds import seed_everything, step_seed
 from le_bench.running.store import Artifact
 from le_bench.running.workspace import Workspace, unit_rows
@@ -208,6 +209,7 @@ COMPUTATIONS: Mapping[Stage, Callable[[Workspace, Step], Artifact]] = {
     "embed-images": _embed_images,
     "embed-texts": _embed_texts,
     "calibrate": _calibrate,
+    "fidelity": find_fidelity,
     "explain": explain,
     "simulate": _simulate,
     "score": _score,

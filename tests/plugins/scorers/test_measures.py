@@ -14,6 +14,11 @@ from scipy import stats
 from sklearn import metrics
 from torch import Tensor
 
+from le_bench.formulas.ranking import (
+    area_under_roc,
+    average_precision,
+    average_ranks,
+)
 from le_bench.plugins import HOME, Plugins
 from le_bench.types import Activations, Layer, Score, Simulation
 from le_bench_plugins.scorers.measures.magnitudes import (
@@ -36,11 +41,6 @@ from le_bench_plugins.scorers.measures.overlap import (
     IoUScorer,
     PrecisionScorer,
     RecallScorer,
-)
-from le_bench_plugins.scorers.measures.ranking import (
-    area_under_roc,
-    average_precision,
-    average_ranks,
 )
 from le_bench_plugins.scorers.measures.scoring import UnitScorer
 from le_bench_plugins.scorers.measures.sets import active, claimed

@@ -11,7 +11,7 @@ from torch import Tensor
 from le_bench import hookimpl
 from le_bench.components import Scorer
 from le_bench.formulas.correlation import pearson
-from le_bench_plugins.scorers.measures.ranking import (
+from le_bench.formulas.ranking import (
     area_under_roc,
     average_precision,
     average_ranks,
