@@ -34,7 +34,7 @@ def main_table(grid: Grid) -> str:
     wide = len(grid.columns) > 1
     rows = []
     for name in grid.rows:
-        row = {"explainer": _row_title(grid, name)}
+        row = {"explainer": row_title(grid, name)}
         row |= {column_title(at): _cell(grid, name, at, notes) for at in grid.columns}
         if wide:
             row["mean over layers"] = _mean_cell(grid, name, notes)
@@ -43,7 +43,8 @@ def main_table(grid: Grid) -> str:
     return page(table(rows, right=headers), notes.lines()).rstrip()
 
 
-def _row_title(grid: Grid, name: str) -> str:
+def row_title(grid: Grid, name: str) -> str:
+    """An explainer as the first cell of its row, in italics for a reference row."""
     return f"*{shown(name)}*" if name in grid.reference_rows else shown(name)
 
 
@@ -129,7 +130,7 @@ def details_table(grid: Grid, costs: Mapping[tuple[str, str, str], Cost]) -> str
             rows.append(
                 {
                     "model / layer": column_title(column),
-                    "explainer": _row_title(grid, name),
+                    "explainer": row_title(grid, name),
                     "units": f"{score.num_units:,}",
                     "undefined": f"{score.num_undefined:,}",
                     "dead": f"{score.num_dead:,}",
@@ -156,7 +157,7 @@ def figures_table(grid: Grid, explanations: Sequence[LayerExplanations]) -> str:
                     by_column = found.setdefault((name, figure), {})
                     by_column.setdefault((layer.model, layer.layer), []).append(value)
     rows = [
-        {"explainer": _row_title(grid, name), "figure": shown(figure)}
+        {"explainer": row_title(grid, name), "figure": shown(figure)}
         | {column_title(at): _spread(by_column.get(at, ())) for at in grid.columns}
         for (name, figure), by_column in found.items()
     ]
@@ -195,7 +196,7 @@ def simulators_table(grids: Sequence[Grid]) -> str:
     decimals = max(grid.decimals for grid in grids)
     rows = [
         {
-            "explainer": _row_title(grids[0], name),
+            "explainer": row_title(grids[0], name),
             **{
                 f"under {shown(simulator)}": number(_average(layers, simulator), decimals)
                 for simulator in simulators

@@ -8,13 +8,15 @@ import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from le_bench.components import Component, Encoder
 from le_bench.errors import unknown_name
 from le_bench.types import ConceptSet
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -65,6 +67,25 @@ def make_component(
         return component(**values)
     except ValueError as error:
         faults.add(where, str(error))
+        return None
+
+
+def read_options(kind: type[T], table: Any, where: str, faults: Faults) -> T | None:
+    """A plain dataclass of options from its table; None (and faults noted) if it is no good."""
+    if not isinstance(table, Mapping):
+        faults.add(where, f"must be a table such as [{where}], not {table!r}")
+        return None
+    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]  # it is a dataclass
+    unknown = [key for key in table if key not in known]
+    for key in unknown:
+        faults.add(where, unknown_name("option", key, known))
+    try:
+        return None if unknown else TypeAdapter(kind).validate_json(json.dumps(dict(table)))
+    except ValidationError as error:
+        detail = error.errors()[0]
+        place = ".".join(str(part) for part in detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        faults.add(where, f"{place}: {message[:1].lower()}{message[1:]}" if place else message)
         return None
 
 

@@ -14,9 +14,9 @@ from le_bench.components import (
 )
 from le_bench.errors import ExperimentError, PluginError, unknown_name
 from le_bench.planning.experiment import Experiment, ModelRow, Row
-from le_bench.planning.options import Faults, Surroundings, make_component
+from le_bench.planning.options import Faults, Surroundings, make_component, read_options
 from le_bench.plugins import Plugins
-from le_bench.types import ConceptSet, Layer, Pooling
+from le_bench.types import ConceptSet, ImpactOptions, Layer, Pooling
 
 ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
 KEYS = (
@@ -35,6 +35,7 @@ KEYS = (
     "scorers",
     "published",
     "compare",
+    "impact",
 )
 CELL_KEYS = ("model", "layer", "explainer", "simulator", "scorer")
 
@@ -104,6 +105,7 @@ class _Reader:
             "seed": self._plain("seed", int, 0),
             "units": self._plain("units", int, 0) or None,
             "allow_same_encoder": self._plain("allow_same_encoder", bool, False),
+            "impact": self._impact(),
             "dataset": self._dataset(),
             "encoders": self.surroundings.encoders,
             "models": tuple(self._rows("models", self._model_row)),
@@ -251,6 +253,11 @@ class _Reader:
             self.faults.add(where, f"id must be 1 to 80 characters without / \\ |, not {name!r}")
             return ""
         return name
+
+    def _impact(self) -> ImpactOptions | None:
+        if "impact" not in self.table:
+            return None
+        return read_options(ImpactOptions, self.table["impact"], "impact", self.faults)
 
     def _compare(self, known: Sequence[str]) -> tuple[tuple[str, str], ...]:
         pairs = self.table.get("compare", [])

@@ -125,7 +125,7 @@ def check_by_name(name: str, plugins: Plugins, planted: Sequence[PlantedUnits]) 
         made = MadeWith(name, component.version, plugins.offer("scorer", name).distribution)
         return ScorerCheck(made, RECIPE, not_checked="it has options without a default")
     made = made_with(scorer, plugins)
-    if not isinstance(scorer, Scorer) or scorer.needs_model:
+    if not isinstance(scorer, Scorer) or scorer.ablation_options() is not None:
         return ScorerCheck(
             made, RECIPE, not_checked="it needs a target model; these units have none"
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ from le_bench.planning.plan import NUMERICS, Plan, Step
 from le_bench.probing.guarded import OwnImages, OwnMasks
 from le_bench.running.store import Artifact, Store
 from le_bench.types import WORKING_BYTES, Calibration, ProbeDataset, ProbeView, Split, TargetModel
+
+T = TypeVar("T")
 
 KEPT_BYTES = 2**30  # artifacts kept in memory between steps
 
@@ -52,6 +54,7 @@ class Workspace:
     _model: tuple[str, TargetModel] | None = None
     _maps: tuple[tuple[str, str], KeptMaps] | None = None
     _texts: dict[Encoder, dict[str, Tensor]] = field(default_factory=dict)
+    _latest: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def dataset(self) -> ProbeDataset:
@@ -78,6 +81,14 @@ class Workspace:
         while sum(map(_num_bytes, self._kept.values())) > KEPT_BYTES and len(self._kept) > 1:
             self._kept.popitem(last=False)
         return artifact
+
+    def latest(self, kind: str, key: str, make: Callable[[], T]) -> T:
+        """What `make` gives; the latest thing of a kind is kept for those who ask with its key."""
+        if kind not in self._latest or self._latest[kind][0] != key:
+            self._latest.pop(kind, None)
+            self._latest[kind] = (key, make())
+        kept: T = self._latest[kind][1]
+        return kept
 
     def activations(self, key: str) -> Tensor:
         """(N, U) of all probe images, from a record step, limited to the experiment's units."""
