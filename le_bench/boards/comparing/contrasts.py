@@ -9,9 +9,11 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, isnan, nan, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from le_bench.boards.grid import Column
@@ -71,15 +73,17 @@ def resampled_contrasts(contrasts: Sequence[Contrast]) -> Floats:
             parts[part.layer, len(part.values)].append((number, part))
     totals = np.zeros((NUM_RESAMPLES, len(contrasts)))
     for (layer, num_units), members in parts.items():
-        resamples = draw_resamples(num_units, _seed(layer))
+        resamples = _resamples(layer, num_units)
         means = resampled_means(np.stack([part.values for _, part in members]), resamples)
         weights = np.array([part.weight for _, part in members])
         totals[:, [number for number, _ in members]] += means * weights
     return totals
 
 
-def _seed(layer: Column) -> int:
-    return seed_from_key(hashlib.sha256("\n".join(layer).encode()).hexdigest())
+@lru_cache(maxsize=16)  # drawn for differences and for orders; 4 MB a thousand units
+def _resamples(layer: Column, num_units: int) -> NDArray[np.uint16]:
+    seed = seed_from_key(hashlib.sha256("\n".join(layer).encode()).hexdigest())
+    return draw_resamples(num_units, seed)
 
 
 def estimate(contrasts: Sequence[Contrast]) -> tuple[Estimate, ...]:
