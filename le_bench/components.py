@@ -128,9 +128,13 @@ class Simulator(Component):
 
 @dataclass(frozen=True)
 class Scorer(Component):
-    """Compares simulated with real activations."""
+    """Compares simulated with real activations.
+
+    `bounds` are the least and greatest score there can be, None if there are none.
+    """
 
     kind: ClassVar[str] = "scorer"
+    bounds: ClassVar[tuple[float, float] | None] = None
     higher_is_better: ClassVar[bool] = True
 
     @abstractmethod

@@ -17,8 +17,13 @@ from le_bench.boards.impact import LayerImpact, read_impacts
 from le_bench.boards.pages import MARKS, Board, board_json, board_page, index_page
 from le_bench.boards.records import About, Costs, Failure, LayerExplanations, Result
 from le_bench.boards.results import mixed_faults, read_failures, read_results
+from le_bench.boards.scorers import PAGE as SCORERS
+from le_bench.boards.scorers import ScorerCheck, read_checks, scorers_page
+from le_bench.boards.simulators import PAGE as SIMULATORS
+from le_bench.boards.simulators import SimulatorFidelity, read_fidelities, simulators_page
 
 INDEX = "README"
+RESERVED = (INDEX.lower(), SCORERS, SIMULATORS)  # names of pages that are no experiment's
 
 
 def render(
@@ -28,14 +33,17 @@ def render(
     costs: Sequence[Costs] = (),
     failures: Sequence[Failure] = (),
     about: Sequence[About] = (),
+    scorers: Sequence[ScorerCheck] = (),
+    simulators: Sequence[SimulatorFidelity] = (),
     impacts: Sequence[LayerImpact] = (),
     include_partial: bool = False,
 ) -> dict[str, str]:
     """The boards as texts by file name, relative to the leaderboards folder.
 
     `README.md` is the index, `<experiment>.md` one board, `<experiment>.json` the same numbers
-    for machines. `about` gives titles, descriptions and further pairs of explainers to compare. The
-    order of no argument matters.
+    for machines, `scorers.md` and `simulators.md` what was found of these if anything was. `about`
+    gives titles, descriptions and further pairs of explainers to compare. The order of no argument
+    matters.
 
     Raises ResultError for partial results, unless asked for with `include_partial` (boards then
     carry a watermark), and for results that do not go together.
@@ -74,23 +82,34 @@ def render(
     ]
     files = {f"{board.file}.md": board_page(board) for board in boards}
     files |= {f"{board.file}.json": board_json(board) for board in boards}
-    return files | {f"{INDEX}.md": index_page(boards)}
+    further = {}
+    if scorers:
+        in_order = sorted(scorers, key=lambda check: check.scorer.name)
+        further[SCORERS] = scorers_page(in_order, MARKS[".md"])
+    if simulators:
+        by_name = sorted(simulators, key=lambda each: (each.experiment, each.simulator))
+        further[SIMULATORS] = simulators_page(by_name, MARKS[".md"])
+    files |= {f"{name}.md": text for name, text in further.items()}
+    return files | {f"{INDEX}.md": index_page(boards, further=list(further))}
 
 
 def board_files(folder: Path, *, include_partial: bool = False) -> dict[str, str]:
     """The boards of a leaderboards folder, rendered from the records under it.
 
-    Read are `results/`, `explanations/`, `costs/`, `about/` and `impact/`. Raises ResultError as
-    reading them and `render` do.
+    Read are `results/`, `explanations/`, `costs/`, `about/`, `impact/`, `scorers/` and
+    `simulators/`. There may be no results if there are impacts or checks of scorers. Raises
+    ResultError as reading them and `render` do.
     """
-    impacts = read_impacts(folder / "impact")
-    alone = bool(impacts) and not (folder / "results").is_dir()
+    impacts, scorers = read_impacts(folder / "impact"), read_checks(folder / SCORERS)
+    alone = bool(impacts or scorers) and not (folder / "results").is_dir()
     return render(
         [] if alone else read_results(folder / "results"),
         explanations=read_explanations(folder / "explanations"),
         costs=read_costs(folder / "costs"),
         failures=read_failures(folder / "results"),
         about=read_about(folder / "about"),
+        scorers=scorers,
+        simulators=read_fidelities(folder / SIMULATORS),
         impacts=impacts,
         include_partial=include_partial,
     )
@@ -120,9 +139,9 @@ def _check(
 
 
 def _board_name(experiment: str) -> str:
-    """The file name, without suffix, of an experiment's board; never that of the index."""
+    """The file name, without suffix, of an experiment's board; never that of another page."""
     name = file_name(experiment)
-    return f"%{ord(name[0]):02X}{name[1:]}" if name.lower() == INDEX.lower() else name
+    return f"%{ord(name[0]):02X}{name[1:]}" if name.lower() in RESERVED else name
 
 
 def write_boards(folder: Path, files: Mapping[str, str]) -> list[str]:

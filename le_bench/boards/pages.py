@@ -227,8 +227,8 @@ def _impact_json(impact: LayerImpact) -> dict[str, Any]:
     }
 
 
-def index_page(boards: Sequence[Board]) -> str:
-    """The index: the best explainer of every experiment, scorer and simulator."""
+def index_page(boards: Sequence[Board], further: Sequence[str] = ()) -> str:
+    """The index: the best explainer of each experiment, scorer and simulator, and further pages."""
     rows = [
         {
             "experiment": f"[{shown(board.experiment)}]({quote(board.file)}.md)",
@@ -252,6 +252,9 @@ def index_page(boards: Sequence[Board]) -> str:
         if rows
         else "There are no results yet.",
         table(rows, right=["mean over layers", "layers", "explainers", "failed cells"]),
+        f"See also the boards of {' and '.join(f'[{name}]({name}.md)' for name in further)}."
+        if further
+        else "",
         _REGENERATE,
     )
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
-import pandas as pd
-
 from le_bench.boards.grid import Column, Grid, grid_differences, unit_values
 from le_bench.boards.markdown import (
     MINUS,
@@ -182,37 +180,37 @@ def simulators_table(grids: Sequence[Grid]) -> str:
 
     Explainers without such a layer are left out; empty for a single simulator.
     """
-    cells = pd.DataFrame(
-        [
-            (name, grid.columns.index(column), grid.simulator, result.score.mean)
-            for grid in grids
-            for (name, column), result in grid.results.items()
-            if result.score.mean is not None
-        ],
-        columns=["explainer", "column", "simulator", "mean"],
-    )
-    if len(grids) < 2 or cells.empty:
+    simulators = [grid.simulator for grid in grids]
+    found: dict[str, dict[Column, dict[str, float]]] = {}
+    for grid in grids:
+        for (name, column), result in grid.results.items():
+            if result.score.mean is not None:
+                by_column = found.setdefault(name, {})
+                by_column.setdefault(column, {})[grid.simulator] = result.score.mean
+    shared = {
+        name: [means for means in by_column.values() if len(means) == len(grids)]
+        for name, by_column in found.items()
+    }
+    if len(grids) < 2 or not any(shared.values()):
         return ""
-    wide = cells.pivot_table(index=["explainer", "column"], columns="simulator", values="mean")
-    wide = wide.dropna()
-    if wide.empty or wide.shape[1] < len(grids):
-        return ""
-    means = wide.groupby(level="explainer").mean()
-    counts = wide.groupby(level="explainer").size()
     decimals = max(grid.decimals for grid in grids)
     rows = [
         {
             "explainer": row_title(grids[0], name),
             **{
-                f"under {shown(simulator)}": number(float(means[simulator][name]), decimals)
-                for simulator in (grid.simulator for grid in grids)
+                f"under {shown(simulator)}": number(_average(layers, simulator), decimals)
+                for simulator in simulators
             },
-            "layers": str(counts[name]),
+            "layers": str(len(layers)),
         }
         for name in grids[0].rows
-        if name in means.index
+        if (layers := shared.get(name))
     ]
-    return table(rows, right=[*(f"under {shown(grid.simulator)}" for grid in grids), "layers"])
+    return table(rows, right=[*(f"under {shown(simulator)}" for simulator in simulators), "layers"])
+
+
+def _average(layers: Sequence[Mapping[str, float]], simulator: str) -> float:
+    return sum(means[simulator] for means in layers) / len(layers)
 
 
 def linear_formula(explanation: UnitExplanation) -> str:

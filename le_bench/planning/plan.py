@@ -93,9 +93,23 @@ class _Planner:
                             cell = self._cell(place, explainer, simulator, scorer)
                             score = self._score(place, scorer, simulate, cell)
                             cells.append(PlannedCell(cell, place.record, explain, simulate, score))
+        fidelities = {
+            (simulator.id, self._name(encoder)): self._fidelity(encoder)
+            for simulator in experiment.simulators
+            for encoder in encoders_of(simulator.component)
+        }
         return Plan(
-            experiment, self.steps, tuple(cells), not_applicable, self.origins, tuple(impacts)
+            experiment,
+            self.steps,
+            tuple(cells),
+            not_applicable,
+            self.origins,
+            tuple(impacts),
+            fidelities,
         )
+
+    def _name(self, encoder: Encoder) -> str:
+        return next(n for n, e in self.experiment.encoders.items() if e == encoder)
 
     def _print(self, component: Component) -> dict[str, Any]:
         if component not in self.prints:
@@ -152,7 +166,7 @@ class _Planner:
 
     def _embed(self, encoder: Encoder, concept_sets: tuple[ConceptSet, ...]) -> tuple[str, ...]:
         """The steps that give an encoder's embeddings and constants for these concept sets."""
-        name = next(n for n, e in self.experiment.encoders.items() if e == encoder)
+        name = self._name(encoder)
         content = {"encoder": self._print(encoder), "dataset": self.dataset}
         images = self._add("embed-images", name, content, encoder=encoder)
         texts = []
@@ -173,6 +187,16 @@ class _Planner:
             "calibrate", name, content, inputs=(images, texts[0]), encoder=encoder
         )
         return (images, *texts, calibration)
+
+    def _fidelity(self, encoder: Encoder) -> str:
+        """The step that tells how well an encoder sees the dataset's own truth."""
+        return self._add(
+            "fidelity",
+            self._name(encoder),
+            {"encoder": self._print(encoder), "dataset": self.dataset},
+            inputs=self._embed(encoder, ()),
+            encoder=encoder,
+        )
 
     def _embeds(self, component: Component, sets: tuple[ConceptSet, ...]) -> tuple[str, ...]:
         keys: dict[str, None] = {}

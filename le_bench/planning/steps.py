@@ -16,6 +16,7 @@ Stage = Literal[
     "embed-images",
     "embed-texts",
     "calibrate",
+    "fidelity",
     "temper",
     "ablate",
     "impact",
@@ -66,7 +67,8 @@ class PlannedCell:
 class Plan:
     """All steps in an order in which inputs come first, and the cells they make.
 
-    `impacts` are the steps that give the Top Impact of a layer.
+    `impacts` are the steps that give the Top Impact of a layer, `fidelities` those that tell what
+    an encoder sees, by the names of simulator and encoder.
     `not_applicable` holds cells that make no sense, with the reason; `origins` identifies the
     code of components that are not ours.
     """
@@ -77,6 +79,7 @@ class Plan:
     not_applicable: Mapping[Cell, str] = field(default_factory=dict)
     origins: Mapping[type[Component], str] = field(default_factory=dict)
     impacts: tuple[str, ...] = ()
+    fidelities: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def counts(self) -> dict[Stage, int]:
         """Number of steps a stage."""

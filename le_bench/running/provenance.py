@@ -47,7 +47,7 @@ class RunProvenance:
         return Provenance(
             environment=self.environment,
             seed=self.plan.experiment.seed,
-            components={kind: self._made_with(part) for kind, part in components.items()},
+            components={kind: made_with(part, self.plugins) for kind, part in components.items()},
             inputs={
                 "record": planned.record,
                 "explain": planned.explain,
@@ -80,13 +80,6 @@ class RunProvenance:
             components[kind] = next(row.component for row in rows if row.id == name)
         return components
 
-    def _made_with(self, component: Component) -> MadeWith:
-        offer = self.plugins.offer(component.kind, component.name)
-        distribution = f"{offer.distribution} {offer.distribution_version}".strip()
-        if offer.origin.startswith("file "):
-            distribution = offer.origin
-        return MadeWith(component.name, component.version, distribution, describe(component))
-
     def _calibrations(self, constants: Mapping[str, Mapping[str, Any]]) -> tuple[Constants, ...]:
         names = {encoder: name for name, encoder in self.plan.experiment.encoders.items()}
         found = {}
@@ -96,6 +89,15 @@ class RunProvenance:
                 name = names[encoder]
                 found[name] = Constants(name, record["a"], record["b"], record["source"])
         return tuple(found[name] for name in sorted(found))
+
+
+def made_with(component: Component, plugins: Plugins) -> MadeWith:
+    """Who a component is, where it comes from, and its options."""
+    offer = plugins.offer(component.kind, component.name)
+    distribution = f"{offer.distribution} {offer.distribution_version}".strip()
+    if offer.origin.startswith("file "):
+        distribution = offer.origin
+    return MadeWith(component.name, component.version, distribution, describe(component))
 
 
 def _temperature(model: str, record: Mapping[str, Any]) -> LogitTemperature:

@@ -18,6 +18,7 @@ from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
 from le_bench.running.ablation import ablate, impact, layer_losses, temper
 from le_bench.running.explaining import explain, read_explanations
+from le_bench.running.fidelity import find_fidelity
 from le_bench.running.seeds import seed_everything, step_seed
 from le_bench.running.store import Artifact
 from le_bench.running.workspace import Workspace, unit_rows
@@ -215,6 +216,7 @@ COMPUTATIONS: Mapping[Stage, Callable[[Workspace, Step], Artifact]] = {
     "embed-images": _embed_images,
     "embed-texts": _embed_texts,
     "calibrate": _calibrate,
+    "fidelity": find_fidelity,
     "temper": temper,
     "ablate": ablate,
     "impact": impact,

@@ -66,7 +66,7 @@ def head_world() -> tuple[LayerLosses, dict[Split, Tensor], Tensor]:
 def obvious_head_seconds(
     losses: LayerLosses, simulated: dict[Split, Tensor], weights: Tensor, steps: int = 2
 ) -> float:
-    """Processor seconds of the authors' protocol for a unit: timed steps times 100, and test."""
+    """Processor seconds of the authors' protocol for a unit: 100 steps and the test images."""
     head = nn.Linear(UNITS, CLASSES, bias=False)
     head.weight = nn.Parameter(weights, requires_grad=False)
 

@@ -43,6 +43,7 @@ def test_steps_are_counted_and_shared(plugins: Plugins, tmp_path: Path) -> None:
         "embed-images": 1,
         "embed-texts": 2,
         "calibrate": 1,
+        "fidelity": 0,
         "temper": 0,
         "ablate": 0,
         "impact": 0,

@@ -31,6 +31,7 @@ class CorrelationScorer(Scorer):
 
     name: ClassVar[str] = "correlation"
     version: ClassVar[int] = 1
+    bounds: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
     reference: ClassVar[str] = (
         'Oikarinen and Weng, "Linear Explanations for Individual Neurons", ICML 2024, section 4'
     )
@@ -45,14 +46,14 @@ class CorrelationScorer(Scorer):
         simulation, recorded = simulations["test"], activations["test"].values
         values = pearson(simulation.values, recorded)
         reasons = dict(simulation.undefined)
-        for undefined, reason in _undefined_columns(simulation.values, recorded):
+        for undefined, reason in undefined_columns(simulation.values, recorded):
             for unit in torch.nonzero(undefined).flatten().tolist():
                 reasons.setdefault(unit, reason)
         values[list(reasons)] = float("nan")
         return Score(values, dict(sorted(reasons.items())))
 
 
-def _undefined_columns(simulated: Tensor, recorded: Tensor) -> list[tuple[Tensor, str]]:
+def undefined_columns(simulated: Tensor, recorded: Tensor) -> list[tuple[Tensor, str]]:
     """Which units have no correlation and why; the first reason that holds is a unit's reason."""
     all_units = torch.full((recorded.shape[1],), len(recorded) < 2)
     constant = constant_columns(recorded)
