@@ -83,10 +83,17 @@ def simplex_search(
     candidates = torch.stack([torch.stack([c * spread, d + c * mean]) for c, d in starts])
     sums = objective(candidates)
     best = sums.argmin(0)
-    first = _descend(candidates[0], sums[0], scale, objective)
-    second = _descend(*_chosen(candidates, sums, best), scale, objective)
-    both = [torch.stack(pair) for pair in zip(first, second, strict=True)]
-    found, _ = _chosen(both[0], both[1], both[1].argmin(0))
+    found, reached = _descend(candidates[0], sums[0], scale, objective)
+    other = best.nonzero().flatten()  # units whose first start is not their best
+    if len(other):
+        point, value = _chosen(candidates[:, :, other], sums[:, other], best[other])
+
+        def of_others(points: Tensor, units: Tensor | None = None) -> Tensor:
+            return objective(points, other if units is None else other[units])
+
+        point, value = _descend(point, value, scale[other], of_others)
+        better = value < reached[other]
+        found[:, other] = torch.where(better, point, found[:, other])
     slope = found[0] / spread
     return slope, found[1] - slope * mean
 
