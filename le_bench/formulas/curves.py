@@ -121,6 +121,58 @@ def spread_nodes(values: Tensor, middle: Tensor, count: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class HermiteTable:
+    """Values and slopes at even nodes, and the cubic between two that has both at each.
+
+    `pieces` (N, U, G, 2) holds value and slope times the nodes' distance, for what replaces
+    `origin` (N, U) by up to `reach` (U,) more or less.
+    """
+
+    origin: Tensor
+    reach: Tensor
+    pieces: Tensor
+
+    @classmethod
+    def through(cls, origin: Tensor, reach: Tensor, values: Tensor, slopes: Tensor) -> HermiteTable:
+        """The table of values and slopes (N, U, G) at even nodes."""
+        distance = 2 * reach / (values.shape[2] - 1)
+        return cls(origin, reach, torch.stack([values, slopes * distance[:, None]], 3))
+
+    def of(self, units: Tensor) -> HermiteTable:
+        """See `types.Curves`."""
+        if len(units) == len(self.reach):
+            return self
+        return HermiteTable(self.origin[:, units], self.reach[units], self.pieces[:, units])
+
+    def at(self, values: Tensor) -> Tensor:
+        """See `types.Curves`."""
+        return self.with_slopes(values)[0]
+
+    def with_slopes(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """See `types.Curves`."""
+        last = self.pieces.shape[2] - 1
+        place = ((values - self.origin) / self.reach + 1).float() * (last / 2)
+        inside = place.clamp(0, last)
+        piece = inside.floor().clamp_max(last - 1)
+        t = inside - piece
+        start = torch.arange(t.numel(), device=t.device).view(t.shape) * (last + 1)
+        rows = self.pieces.view(-1, 2)
+        at = (start + piece.long()).view(-1)
+        f, m = rows.index_select(0, at).view(*t.shape, 2).unbind(2)
+        g, n = rows.index_select(0, at + 1).view(*t.shape, 2).unbind(2)
+        rise = g - f
+        square, cube = 3 * rise - 2 * m - n, m + n - 2 * rise
+        value = f + t * (m + t * (square + t * cube))
+        slope = m + t * (2 * square + 3 * t * cube)
+        value = value + slope * (place - inside)
+        return value.double(), slope.double() * (last / 2) / self.reach.double()
+
+    def holds(self, values: Tensor) -> Tensor:
+        """See `types.Curves`."""
+        return (values - self.origin).abs() <= self.reach
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Polynomials:
     """Chebyshev series (G, N, U) on [low, high] (U,) of a value minus `origin` (N, U)."""
 

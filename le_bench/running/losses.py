@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from le_bench.formulas.curves import Splines, spread_nodes
+from le_bench.formulas.curves import HermiteTable, Splines, spread_nodes
 from le_bench.formulas.impact import unit_impacts
 from le_bench.networks.ablating import Ablator, State
-from le_bench.running.heads import NUMBERS, exact_changes, series
+from le_bench.running.heads import NUMBERS, exact_changes, fits_table, head_table, series
 from le_bench.running.judged import Judged
 from le_bench.types import Curves, Images, Layer, Split, Temperature
 
@@ -38,6 +38,7 @@ class LayerLosses:
     ablator: Callable[[], Ablator]
     tensors: Mapping[str, Tensor]
     states: dict[tuple[Split, int], State] = field(default_factory=dict)
+    tables: dict[Split, HermiteTable] = field(default_factory=dict)
 
     @property
     def directions(self) -> Tensor | None:
@@ -132,6 +133,10 @@ class LayerLosses:
         """See `types.Ablations`."""
         judged = self.judged[split]
         if self.directions is not None:
+            if fits_table(judged, self.directions):
+                if split not in self.tables:
+                    self.tables[split] = head_table(judged, self.directions)
+                return self.tables[split].of(torch.arange(len(self.directions))[units])
             own = judged.activations[:, units].float().nan_to_num(0.0, 0.0, 0.0)
             reach = (low.float() - own.amax(0), high.float() - own.amin(0))
             return series(judged, self.directions[units], own, *reach)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from le_bench.formulas.curves import Splines, spread_nodes
-from le_bench.running.heads import exact_changes, series
+from le_bench.running.heads import exact_changes, fits_table, head_table, series
 from le_bench.running.judged import Judged
 
 
@@ -104,3 +104,57 @@ def test_small_changes_keep_their_digits() -> None:
     p = torch.softmax(logits, 1)
     slope = p @ directions.T - directions[:, labels].T
     torch.testing.assert_close(tiny / 1e-9, slope, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0, 1000.0])
+def test_tables_equal_exact_changes(scale: float) -> None:
+    """Values and slopes for head weights of any scale, of all units or some."""
+    labels = torch.arange(40) % 6
+    logits, directions, activations = draw(40, 6) * 4, draw(3, 6, seed=1) * scale, draw(40, 3).abs()
+    judged = Judged(torch.arange(40), torch.arange(40), labels, logits, activations, 1.7)
+    steps = draw(40, 3, seed=2) * 3 / scale
+
+    table = head_table(judged, directions)
+    values, slopes = table.with_slopes(activations.float() + steps)
+
+    origin = activations.float().double()
+    held = table.holds(activations.float() + steps)
+    exact = exact_changes(judged, directions, origin + steps - origin)
+    h = 1e-5 / scale
+    up, down = (exact_changes(judged, directions, steps + change) for change in (h, -h))
+    assert bool(held.all()) or scale < 1
+    assert float((values - exact).abs()[held].max()) < 2e-4
+    torch.testing.assert_close(slopes, (up - down) / (2 * h), rtol=1e-2, atol=2e-3 * scale)
+    assert torch.equal(table.at(activations.float() + steps), values)
+    some = torch.tensor([2, 0])
+    part = table.of(some).at((activations.float() + steps)[:, some])
+    assert torch.equal(part, values[:, some])
+
+
+def test_tables_hold_up_to_their_reach_and_then_go_straight() -> None:
+    """Beyond, a value follows from the slope at the end; nothing is added at no step."""
+    labels = torch.arange(10) % 4
+    judged = Judged(
+        torch.arange(10), torch.arange(10), labels, draw(10, 4), torch.zeros(10, 2), 1.0
+    )
+    table = head_table(judged, draw(2, 4, seed=1))
+    end = table.reach.double().expand(10, 2)
+
+    value, slope = table.with_slopes(end)
+
+    assert torch.equal(table.at(torch.zeros(10, 2)), torch.zeros(10, 2, dtype=torch.float64))
+    assert bool(table.holds(end * 0.999).all())
+    assert not bool(table.holds(end * 1.001).any())
+    torch.testing.assert_close(table.at(end * 2), value + slope * end, rtol=1e-5, atol=1e-4)
+
+
+def test_a_table_is_made_for_few_classes_alone() -> None:
+    """Of many classes, or for many images, polynomials take less time and memory."""
+    labels = torch.arange(40) % 30
+    judged = Judged(
+        torch.arange(40), torch.arange(40), labels, draw(40, 30), torch.zeros(40, 2), 1.0
+    )
+
+    assert fits_table(judged, draw(2, 30))
+    assert not fits_table(judged, draw(2, 101))
+    assert not fits_table(judged, draw(10_000, 30))
