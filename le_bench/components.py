@@ -32,12 +32,17 @@ from le_bench.types import (
 
 @dataclass(frozen=True)
 class Component(ABC):
-    """Base of all components; not subclassed by plugins directly."""
+    """Base of all components; not subclassed by plugins directly.
+
+    `how_to_get` says for a `Path` field where its file or folder comes from, as the end of the
+    message that it is not there.
+    """
 
     kind: ClassVar[str]
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reference: ClassVar[str] = ""
+    how_to_get: ClassVar[Mapping[str, str]] = {}
 
     def identity(self) -> str:
         """Whatever decides this component's values besides its fields, as a short text.
@@ -46,6 +51,14 @@ class Component(ABC):
         (weights inside a package, say) return a digest of them here.
         """
         return ""
+
+    def missing(self) -> Sequence[str]:
+        """A message for each thing it needs that is not on this machine, with how to get it.
+
+        Told by `le-bench plan` and `le-bench doctor`. Files of `Path` fields are the core's affair;
+        this is for what goes by name, such as published weights. Nothing is loaded or fetched.
+        """
+        return ()
 
 
 @dataclass(frozen=True)

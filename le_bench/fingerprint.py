@@ -77,7 +77,7 @@ def _content(value: Any, origins: Mapping[type[Component], str]) -> Any:  # noqa
     if isinstance(value, Component):
         return fingerprint(value, origins)
     if isinstance(value, ConceptSet):
-        return None if value.concepts is None else list(value.concepts)
+        return value.content
     if isinstance(value, Path):
         return path_digest(value)
     if isinstance(value, Enum):

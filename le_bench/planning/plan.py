@@ -213,8 +213,10 @@ class _Planner:
         texts = []
         for concepts in dict.fromkeys((ConceptSet("dataset"), *concept_sets)):
             own: dict[str, Any] = dict(content)
-            if concepts.concepts is not None:
-                own = {"encoder": content["encoder"], "concepts": list(concepts.concepts)}
+            if concepts.joined:
+                own["concepts"] = concepts.content
+            elif concepts.concepts is not None:
+                own = {"encoder": content["encoder"], "concepts": concepts.content}
             texts.append(
                 self._add(
                     "embed-texts",

@@ -87,7 +87,7 @@ def describe(component: Component) -> dict[str, Any]:
         if isinstance(value, Component):
             value = {"name": value.name, "version": value.version, **describe(value)}
         elif isinstance(value, ConceptSet):
-            short = digest(value.concepts)[:12] if value.concepts is not None else ""
+            short = digest(value.content)[:12] if value.concepts is not None else ""
             value = f"{value.name} {short}".strip()
         elif isinstance(value, Path):
             value = f"{value.name} sha256 {path_digest(value)[:12]}"

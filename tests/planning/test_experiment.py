@@ -81,8 +81,7 @@ use = "labels"
         lines[1:]
         == [
             "  - top level: unknown key 'nmae'; did you mean 'name'?",
-            f"  - concepts.words: nowhere.txt cannot be read: [Errno 2] No such file or directory: "
-            f"'{tmp_path / 'nowhere.txt'}'",
+            f"  - concepts.words: {tmp_path / 'nowhere.txt'}: no such file",
             "  - units: must be a whole number, not 'many'",
             "  - dataset: unknown option 'num_image'; did you mean 'num_images'?",
             f"  - dataset, palette: {tmp_path / 'missing.txt'} does not exist; paths are "
