@@ -29,6 +29,7 @@ CORE = (
     "networks.maps",
     "networks.preprocessing",
     "networks.recording",
+    "probing.files",
     "probing.presence",
     "probing.splits",
     "running.explaining",

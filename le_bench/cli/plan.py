@@ -22,6 +22,7 @@ from le_bench.cli.session import (
     Simulators,
     cache_folder,
     open_experiment,
+    remember_digests,
 )
 
 NAME = "plan"
@@ -56,6 +57,7 @@ def command(
             limit_units,
         )
     )
+    remember_digests(cache)
     plan = make_plan(opened.experiment, opened.plugins.origins)
     folder = cache_folder(cache)
     store = Store(folder)

@@ -27,6 +27,7 @@ from le_bench.cli.session import (
     Simulators,
     cache_folder,
     open_experiment,
+    remember_digests,
 )
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def command(
     opened = open_experiment(choices)
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
+    remember_digests(cache)
     plan = make_plan(opened.experiment, opened.plugins.origins)
     store = Store(cache_folder(cache))
     progress = survey(plan, store)

@@ -152,3 +152,10 @@ def cache_folder(given: Path | None) -> Path:
         return given
     home = os.environ.get("LE_BENCH_HOME")
     return Path(home) if home else Path(platformdirs.user_cache_dir("le-bench"))
+
+
+def remember_digests(cache: Path | None) -> None:
+    """Keep the digests of files beside the finished steps, so that no run reads them again."""
+    from le_bench.fingerprint import DIGESTS
+
+    DIGESTS.folder = cache_folder(cache) / "digests"

@@ -81,6 +81,7 @@ def labelled_dataset(
     labels: Tensor,
     classes: tuple[str, ...],
     superclasses: Mapping[str, Sequence[str | int]],
+    unreadable: tuple[str, ...] = (),
 ) -> ProbeDataset:
     """A probe dataset whose ground truth and vocabulary are its classes and superclasses.
 
@@ -95,4 +96,5 @@ def labelled_dataset(
         classes=classes,
         label_presence=presence,
         vocabulary=tuple(dict.fromkeys(presence.concepts)),
+        unreadable=unreadable,
     )

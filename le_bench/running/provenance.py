@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ class RunProvenance:
     plan: Plan
     plugins: Plugins
     device: str
+    _described: dict[Component, dict[str, Any]] = field(default_factory=dict)
 
     def of(
         self,
@@ -66,7 +67,9 @@ class RunProvenance:
         distribution = f"{offer.distribution} {offer.distribution_version}".strip()
         if offer.origin.startswith("file "):
             distribution = offer.origin
-        return MadeWith(component.name, component.version, distribution, describe(component))
+        if component not in self._described:  # folders of many files are looked through once
+            self._described[component] = describe(component)
+        return MadeWith(component.name, component.version, distribution, self._described[component])
 
     def _calibrations(self, constants: Mapping[str, Mapping[str, Any]]) -> tuple[Constants, ...]:
         names = {encoder: name for name, encoder in self.plan.experiment.encoders.items()}
@@ -82,8 +85,8 @@ class RunProvenance:
 def describe(component: Component) -> dict[str, Any]:
     """A component's options as short JSON for provenance; files and concept sets by digest."""
     options: dict[str, Any] = {}
-    for field in fields(component):
-        value = getattr(component, field.name)
+    for option in fields(component):
+        value = getattr(component, option.name)
         if isinstance(value, Component):
             value = {"name": value.name, "version": value.version, **describe(value)}
         elif isinstance(value, ConceptSet):
@@ -91,5 +94,5 @@ def describe(component: Component) -> dict[str, Any]:
             value = f"{value.name} {short}".strip()
         elif isinstance(value, Path):
             value = f"{value.name} sha256 {path_digest(value)[:12]}"
-        options[field.name] = value
+        options[option.name] = value
     return options

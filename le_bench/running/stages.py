@@ -187,13 +187,16 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
         )
     dead = torch.nonzero(activations.amax(0) < DEAD_BELOW).flatten()
     values = score.values.double()
+    images = {str(split): len(rows) for split, rows in workspace.dataset.splits.items()}
+    if workspace.dataset.unreadable:
+        images["left out as unreadable"] = len(workspace.dataset.unreadable)
     return Artifact(
         {},
         {
             "values": [None if isnan(value) else value for value in values.tolist()],
             "undefined": {str(unit): reason for unit, reason in sorted(score.undefined.items())},
             "dead": dead.tolist(),
-            "images": {split: len(rows) for split, rows in workspace.dataset.splits.items()},
+            "images": images,
         },
     )
 

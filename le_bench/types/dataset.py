@@ -89,6 +89,7 @@ class ProbeDataset:
     `labels` (N,) int64 indexes `classes`. `label_presence` holds classes and superclasses as the
     labels imply them (what LE(Label) sees); `concept_presence` every annotated concept.
     `vocabulary` is the dataset's own concept set. `masks` and `captions` are there if drawn.
+    `unreadable` names images that were left out, with consent, since they are damaged.
     """
 
     name: str
@@ -101,6 +102,7 @@ class ProbeDataset:
     vocabulary: tuple[str, ...] = ()
     masks: Masks | None = None
     captions: tuple[str, ...] | None = None
+    unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.images)
