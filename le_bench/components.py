@@ -52,13 +52,13 @@ class Component(ABC):
         """
         return ""
 
-    def missing(self) -> Sequence[str]:
-        """A message for each thing it needs that is not on this machine, with how to get it.
+    def missing(self) -> str:
+        """What must be fetched before this can be used, how, and where to put it; empty if nothing.
 
-        Told by `le-bench plan` and `le-bench doctor`. Files of `Path` fields are the core's affair;
-        this is for what goes by name, such as published weights. Nothing is loaded or fetched.
+        Asks no network. Plans show it. Files of `Path` fields are the core's affair; this is for
+        what goes by name, such as published weights.
         """
-        return ()
+        return ""
 
 
 @dataclass(frozen=True)
