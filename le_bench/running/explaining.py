@@ -22,8 +22,22 @@ from le_bench.types import Evidence, Explanation, Term
 
 def explain(workspace: Workspace, step: Step) -> Artifact:
     """The explanations of one layer by one explainer, checked, as a record."""
-    if step.explainer is None or step.layer is None:
-        raise TypeError("an explain step has no explainer or layer")
+    if step.explainer is None:
+        raise TypeError("an explain step has no explainer")
+    evidence, memory = make_evidence(workspace, step)
+    given = step.explainer.component.explain(evidence)
+    if given is None:
+        raise BenchError(f"explainer '{step.explainer.component.name}' returned nothing")
+    explanations = list(given)
+    _check_explanations(explanations, evidence.num_units, step.explainer.component.name)
+    records = [explanation_record(explanation) for explanation in explanations]
+    return Artifact({}, {"explanations": records}, memory.seconds)
+
+
+def make_evidence(workspace: Workspace, step: Step) -> tuple[Evidence, StoredMemory]:
+    """What the explainer of a step sees, and the memory that it is given."""
+    if step.layer is None:
+        raise TypeError("an explain step has no layer")
     experiment = workspace.plan.experiment
     activations = workspace.activations(step.inputs[0])
     train, val = (workspace.view(step, split) for split in ("train", "val"))
@@ -42,13 +56,7 @@ def explain(workspace: Workspace, step: Step) -> Artifact:
         device=computing_device(workspace.device),
         working_bytes=workspace.working_bytes,
     )
-    given = step.explainer.component.explain(evidence)
-    if given is None:
-        raise BenchError(f"explainer '{step.explainer.component.name}' returned nothing")
-    explanations = list(given)
-    _check_explanations(explanations, evidence.num_units, step.explainer.component.name)
-    records = [explanation_record(explanation) for explanation in explanations]
-    return Artifact({}, {"explanations": records}, memory.seconds)
+    return evidence, memory
 
 
 def _maps(workspace: Workspace, step: Step, rows: Tensor, num_units: int) -> LayerMaps | None:

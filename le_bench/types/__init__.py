@@ -15,6 +15,7 @@ from le_bench.types.dataset import (
     ConceptSet,
     Images,
     Masks,
+    PixelLabels,
     Presence,
     ProbeDataset,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Masks",
     "Memory",
     "Outcome",
+    "PixelLabels",
     "Pooling",
     "Presence",
     "ProbeDataset",

@@ -69,16 +69,44 @@ class Images(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelLabels:
+    """What is labelled in B images, by numbers: 0 for nothing, v for concept v - 1.
+
+    `layers` (B, L, height, width) holds label maps; labels that overlap lie in different layers.
+    `whole` (B, W) holds labels of whole images. Both are integers of any type; images with fewer
+    layers or labels than others have zeros.
+    """
+
+    layers: np.ndarray
+    whole: np.ndarray
+
+    def __post_init__(self) -> None:
+        require(
+            self.layers.ndim == 4 and self.whole.ndim == 2 and len(self.layers) == len(self.whole),
+            f"label maps of shape {self.layers.shape} and labels of whole images of shape "
+            f"{self.whole.shape} are not (images, layers, height, width) and (images, labels)",
+        )
+
+
 class Masks(Protocol):
-    """Pixel labels by category: what segmentation-based explainers compare maps with."""
+    """Pixel labels: what segmentation-based explainers compare maps with."""
 
     @property
     def categories(self) -> Mapping[str, tuple[str, ...]]:
-        """The concepts of each category, in the order of their numbers."""
+        """The concepts of each category; all of them in this order are counted from 1 as labels.
+
+        Each concept belongs to one category, whatever map it is labelled in.
+        """
         ...
 
-    def read(self, rows: Sequence[int]) -> Mapping[str, np.ndarray]:
-        """Per category (B, height, width) uint8 or int32: 0 for nothing, v for its concept v-1."""
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every label map, which may differ from those of the image."""
+        ...
+
+    def read(self, rows: Sequence[int]) -> PixelLabels:
+        """What is labelled in the images of these rows."""
         ...
 
 
