@@ -15,6 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from le_bench.errors import MissingFileError
 from le_bench.types import (
     Activations,
     Calibration,
@@ -43,12 +44,13 @@ class Component(ABC):
     version: ClassVar[int] = 1
     reference: ClassVar[str] = ""
     how_to_get: ClassVar[Mapping[str, str]] = {}
+    short_form: ClassVar[tuple[str, ...]] = ()  # options of `use = "NAME:FIRST@SECOND"`, in order
 
     def identity(self) -> str:
         """Whatever decides this component's values besides its fields, as a short text.
 
         The content of files in `Path` fields is added by the core. Sources that read other files
-        (weights inside a package, say) return a digest of them here.
+        (weights inside a package or a library's cache, say) return a digest of them here.
         """
         return ""
 
@@ -59,6 +61,15 @@ class Component(ABC):
         what goes by name, such as published weights.
         """
         return ""
+
+    def fetch(self) -> None:
+        """Fetch what is missing, if a library knows how; called before a run is planned.
+
+        Raises MissingFileError with what `missing` says if it cannot.
+        """
+        message = self.missing()
+        if message:
+            raise MissingFileError(message)
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,14 @@ class ModelSource(Component):
     @abstractmethod
     def load(self, device: torch.device) -> TargetModel:
         """Build the network with its weights on `device`, in eval mode, with its preprocessing."""
+
+    def skeleton(self) -> TargetModel:
+        """The network to look at, not to run: modules and shapes are right, weights need not be.
+
+        Wildcards in layer paths and `le-bench layers` use it. Sources that can build the network
+        without its weights do so here, best on the device `meta`, where nothing is computed.
+        """
+        return self.load(torch.device("cpu"))
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ def command(
     from le_bench.running.devices import choose_device
     from le_bench.running.execute import check_inputs, survey
     from le_bench.running.executors import InProcess, LocalProcesses, Recipe
+    from le_bench.running.fetching import fetch_files
     from le_bench.running.store import Store
     from le_bench.running.workspace import Workspace
 
@@ -101,6 +102,7 @@ def command(
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
     remember_digests(cache)
+    fetch_files(opened.experiment)
     plan = make_plan(opened.experiment, opened.plugins.origins)
     store = Store(cache_folder(cache))
     progress = survey(plan, store)

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from le_bench.components import Component, Encoder
-from le_bench.errors import unknown_name
+from le_bench.errors import ExperimentError, unknown_name
+from le_bench.plugins import Plugins
 from le_bench.types import ConceptSet
 
 
@@ -91,6 +92,36 @@ def _path(given: str, where: str, advice: str, surroundings: Surroundings, fault
     if not path.exists():
         faults.add_missing(where, f"{path} does not exist; {advice}")
     return path
+
+
+def short_options(component: type[Component], use: str) -> dict[str, str]:
+    """The options in a short form such as `torchvision:resnet50@IMAGENET1K_V1`; none in a name.
+
+    Raises ExperimentError if the component has no short form or has another one.
+    """
+    name, colon, text = use.partition(":")
+    if not colon:
+        return {}
+    form = "@".join(option.upper() for option in component.short_form)
+    if not form:
+        raise ExperimentError(
+            f"{component.kind} '{name}' has no short form; write use = \"{name}\" and its options"
+        )
+    values = text.split("@")
+    if not all(values) or len(values) > len(component.short_form):
+        raise ExperimentError(f"'{use}' is no short form of '{name}'; write {name}:{form}")
+    return dict(zip(component.short_form, values, strict=False))
+
+
+def component_of_short_form(use: str, kind: str, plugins: Plugins) -> Component:
+    """The component of a short form alone, without an experiment. Raises a BenchError."""
+    component = plugins.offer(kind, use.partition(":")[0]).component
+    faults = Faults()
+    nothing = Surroundings(Path(), {}, {})
+    made = make_component(component, short_options(component, use), use, nothing, faults)
+    if made is None:
+        raise ExperimentError("; ".join(faults.messages))
+    return made
 
 
 def _value(given: Any, hint: Any, where: str, surroundings: Surroundings, faults: Faults) -> Any:

@@ -11,11 +11,13 @@ from typing import Any, cast, get_args
 from le_bench.components import (
     DatasetSource,
     Encoder,
+    ModelSource,
 )
-from le_bench.errors import ExperimentError, MissingFileError, PluginError, unknown_name
+from le_bench.errors import BenchError, ExperimentError, MissingFileError, unknown_name
+from le_bench.networks.layers import expand_path
 from le_bench.planning.concept_sets import ConceptSets
 from le_bench.planning.experiment import Experiment, ModelRow, Row
-from le_bench.planning.options import Faults, Surroundings, make_component
+from le_bench.planning.options import Faults, Surroundings, make_component, short_options
 from le_bench.plugins import Plugins
 from le_bench.types import Layer, Pooling
 
@@ -158,12 +160,16 @@ class _Reader:
             self.faults.add(where, f"key 'use' must name the {kind}; there are: {known}")
             return None
         try:
-            component = self.plugins.offer(kind, use).component
-        except PluginError as error:
+            component = self.plugins.offer(kind, use.partition(":")[0]).component
+            short = short_options(component, use)
+        except BenchError as error:
             self.faults.add(where, str(error))
             return None
         options = {key: value for key, value in table.items() if key not in ("use", *drop)}
-        return make_component(component, options, where, self.surroundings, self.faults)
+        for key in short:
+            if key in options:
+                self.faults.add(where, f"option '{key}' is already given by '{use}'")
+        return make_component(component, options | short, where, self.surroundings, self.faults)
 
     def _dataset(self) -> Row[DatasetSource] | None:
         if "dataset" not in self.table:
@@ -215,10 +221,11 @@ class _Reader:
 
     def _model_row(self, table: Any, where: str) -> ModelRow | None:
         component = self._component("model", table, where, ("id", "layers"))
-        layers = self._layers(table.get("layers") if isinstance(table, Mapping) else None, where)
+        given = table.get("layers") if isinstance(table, Mapping) else None
+        layers = self._layers(given, component, where)
         return component and ModelRow(self._id(table, where), component, layers)
 
-    def _layers(self, given: Any, where: str) -> tuple[Layer, ...]:
+    def _layers(self, given: Any, model: ModelSource | None, where: str) -> tuple[Layer, ...]:
         layers: list[Layer] = []
         if not isinstance(given, list) or not given:
             self.faults.add(where, "layers must be a list of module paths such as ['layer4']")
@@ -234,11 +241,24 @@ class _Reader:
                 )
             elif pooling not in get_args(Pooling):
                 self.faults.add(where, unknown_name("pooling", str(pooling), get_args(Pooling)))
-            elif Layer(dotted(path), pooling) in layers:
-                self.faults.add(where, f"layer '{path}' is listed twice")
             else:
-                layers.append(Layer(dotted(path), pooling))
+                for found in self._expanded(dotted(path), model, where):
+                    if Layer(found, pooling) in layers:
+                        self.faults.add(where, f"layer '{found}' is listed twice")
+                    layers.append(Layer(found, pooling))
         return tuple(layers)
+
+    def _expanded(self, path: str, model: ModelSource | None, where: str) -> Sequence[str]:
+        """The module paths that a path with wildcards stands for, or the path itself."""
+        if "*" not in path:
+            return [path]
+        if model is None:  # its faults are noted already
+            return []
+        try:
+            return expand_path(model.skeleton().module, path)
+        except BenchError as error:
+            self.faults.add(where, str(error))
+            return []
 
     def _id(self, table: Mapping[str, Any], where: str) -> str:
         name = table.get("id", table.get("use"))

@@ -63,8 +63,8 @@ class ImageNetArchive(DatasetSource):
             place = next((at for at, (a, b) in enumerate(pairs) if a != b), len(found.classes))
             raise BenchError(
                 f"{self.file}: array '{self.wnids}' does not hold the WordNet numbers of "
-                f"ImageNet's 1,000 classes in their order, first at place {place}; mend the file, or use "
-                "`npz` for other classes"
+                f"ImageNet's 1,000 classes in their order, first at place {place}; mend the file, "
+                "or use `npz` for other classes"
             )
         return labelled_dataset(
             self.file.stem,
