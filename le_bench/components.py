@@ -82,6 +82,10 @@ class DatasetSource(Component):
     def load(self) -> ProbeDataset:
         """Read or draw the dataset. Raises a BenchError that names the file if it cannot."""
 
+    def expected_images(self) -> int | None:
+        """How many images it has, if that is known without reading it; plans reckon with it."""
+        return None
+
 
 @dataclass(frozen=True)
 class ModelSource(Component):
@@ -115,6 +119,10 @@ class Encoder(Component):
     @abstractmethod
     def encode_texts(self, texts: Sequence[str], device: torch.device) -> Tensor:
         """(C, D) float32 on the CPU; the core scales rows to length 1."""
+
+    def image_work(self) -> tuple[float, int] | None:
+        """Operations for an image, and D, if known without weights; plans reckon with it."""
+        return None
 
     def constants(self) -> Calibration | None:
         """Fixed a and b of P = sigmoid(a * (cosine + b)), or None to have them fitted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ class ConceptSets:
         if not isinstance(given, str):
             self.faults.add(where, f"must name a file, not {given!r}")
             return None
-        path = self.folder / Path(given).expanduser()
+        path = Path(normpath(self.folder / Path(given).expanduser()))
         try:
             return read(path)
         except MissingFileError as error:

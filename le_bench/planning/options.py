@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def make_component(
 def _path(given: str, where: str, advice: str, surroundings: Surroundings, faults: Faults) -> Path:
     path = surroundings.folder / Path(given).expanduser()
     if not path.exists():
-        faults.add_missing(where, f"{path} does not exist; {advice}")
+        faults.add_missing(where, f"{normpath(path)} does not exist; {advice}")
     return path
 
 

@@ -24,7 +24,7 @@ from le_bench.concepts.imagenet import (
 )
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
 from le_bench.probing.files import file_dataset, find_images, require_complete
-from le_bench.probing.splits import chosen_splits
+from le_bench.probing.splits import HOW_TO_GET_IDS, chosen_splits
 from le_bench.types import ProbeDataset, Split, require
 
 DEVKIT_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -59,7 +59,11 @@ class ImageNetDataset(DatasetSource):
     name: ClassVar[str] = "imagenet"
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "Russakovsky et al., IJCV 2015"
-    how_to_get: ClassVar[Mapping[str, str]] = {"folder": IMAGES, "ground_truth": TRUTH}
+    how_to_get: ClassVar[Mapping[str, str]] = {
+        "folder": IMAGES,
+        "ground_truth": TRUTH,
+        **HOW_TO_GET_IDS,
+    }
 
     folder: Path
     ground_truth: Path | None = None
@@ -79,6 +83,10 @@ class ImageNetDataset(DatasetSource):
         if self.ground_truth is None or self.ground_truth.name != DEVKIT_TRUTH:
             return ""
         return " ".join(_devkit_wnids(self.ground_truth.parent / META))
+
+    def expected_images(self) -> int | None:
+        """As many as there must be."""
+        return 1000 * self.per_class or None
 
     def load(self) -> ProbeDataset:
         """List the files and tell their classes; refuse a data set that is not complete."""

@@ -13,7 +13,7 @@ from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
 from le_bench.probing.files import file_dataset, find_images, require_complete
-from le_bench.probing.splits import chosen_splits
+from le_bench.probing.splits import HOW_TO_GET_IDS, chosen_splits
 from le_bench.types import ProbeDataset, Split, require
 
 NUM_CLASSES = 365
@@ -46,6 +46,7 @@ class Places365Dataset(DatasetSource):
         "folder": IMAGES,
         "labels": f"places365_val.txt comes with {LISTS}",
         "categories": f"categories_places365.txt comes with {LISTS}",
+        **HOW_TO_GET_IDS,
     }
 
     folder: Path
@@ -60,6 +61,10 @@ class Places365Dataset(DatasetSource):
 
     def __post_init__(self) -> None:
         require(self.per_class >= 0, f"per_class is {self.per_class}; it must be 0 or more")
+
+    def expected_images(self) -> int | None:
+        """As many as there must be."""
+        return NUM_CLASSES * self.per_class or None
 
     def load(self) -> ProbeDataset:
         """Read both lists and look for the images; refuse a data set that is not complete."""

@@ -15,7 +15,7 @@ from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
 from le_bench.probing.images import ArrayImages
 from le_bench.probing.presence import labelled_dataset
-from le_bench.probing.splits import chosen_splits
+from le_bench.probing.splits import HOW_TO_GET_IDS, chosen_splits
 from le_bench.types import ProbeDataset, Split
 from le_bench_plugins.datasets.cifar.files import SIDE, VERSIONS
 
@@ -45,7 +45,7 @@ class CIFARDataset(DatasetSource):
     name: ClassVar[str] = "cifar"
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "Krizhevsky, Learning multiple layers of features, 2009"
-    how_to_get: ClassVar[Mapping[str, str]] = {"folder": SOURCE}
+    how_to_get: ClassVar[Mapping[str, str]] = {"folder": SOURCE, **HOW_TO_GET_IDS}
 
     folder: Path
     part: Literal["test", "train"] = "test"
@@ -53,6 +53,10 @@ class CIFARDataset(DatasetSource):
     train_ids: Path | None = None
     val_ids: Path | None = None
     test_ids: Path | None = None
+
+    def expected_images(self) -> int | None:
+        """As many as there must be."""
+        return 10_000 if self.part == "test" else 50_000
 
     def load(self) -> ProbeDataset:
         """Read all images of the part; refuse a number other than that of the data set."""
