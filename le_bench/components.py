@@ -17,6 +17,8 @@ from torch import Tensor
 
 from le_bench.errors import MissingFileError
 from le_bench.types import (
+    AblationOptions,
+    Ablations,
     Activations,
     Calibration,
     Evidence,
@@ -170,16 +172,23 @@ class Scorer(Component):
 
     kind: ClassVar[str] = "scorer"
     higher_is_better: ClassVar[bool] = True
-    needs_model: ClassVar[bool] = False
 
     @abstractmethod
     def score(
         self,
         simulations: Mapping[Split, Simulation],
         activations: Mapping[Split, Activations],
-        model: TargetModel | None,
+        ablations: Ablations | None,
     ) -> Score:
-        """One number a unit. The mappings hold val and test rows; `model` only if needed."""
+        """One number a unit. The mappings hold val and test rows.
+
+        `ablations` is what `ablation_options` asks for, made once for all scorers and cells of a
+        layer that ask for the same; None if it asks for nothing.
+        """
+
+    def ablation_options(self) -> AblationOptions | None:
+        """How this scorer has units of the target model replaced; None if it never does."""
+        return None
 
 
 KINDS: Mapping[str, type[Component]] = {

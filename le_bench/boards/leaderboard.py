@@ -12,7 +12,8 @@ from pathlib import Path
 from le_bench.boards.companions import read_about, read_costs, read_explanations
 from le_bench.boards.files import ResultError, file_name, write_text
 from le_bench.boards.folders import remove
-from le_bench.boards.grid import make_grids
+from le_bench.boards.grid import make_grids, natural
+from le_bench.boards.impact import LayerImpact, read_impacts
 from le_bench.boards.pages import MARKS, Board, board_json, board_page, index_page
 from le_bench.boards.records import About, Costs, Failure, LayerExplanations, Result
 from le_bench.boards.results import mixed_faults, read_failures, read_results
@@ -27,6 +28,7 @@ def render(
     costs: Sequence[Costs] = (),
     failures: Sequence[Failure] = (),
     about: Sequence[About] = (),
+    impacts: Sequence[LayerImpact] = (),
     include_partial: bool = False,
 ) -> dict[str, str]:
     """The boards as texts by file name, relative to the leaderboards folder.
@@ -39,7 +41,7 @@ def render(
     carry a watermark), and for results that do not go together.
     """
     ordered = sorted(results, key=lambda result: result.cell)
-    _check(ordered, include_partial)
+    _check(ordered, impacts, include_partial)
     grids = make_grids(ordered, failures)
     boards = [
         Board(
@@ -59,8 +61,16 @@ def render(
                 for cost in each.cells
             },
             about=next((each for each in about if each.experiment == experiment), None),
+            impacts=tuple(
+                sorted(
+                    (each for each in impacts if each.experiment == experiment),
+                    key=lambda each: natural((each.model, each.layer)),
+                )
+            ),
         )
-        for experiment in sorted({grid.experiment for grid in grids})
+        for experiment in sorted(
+            {grid.experiment for grid in grids} | {each.experiment for each in impacts}
+        )
     ]
     files = {f"{board.file}.md": board_page(board) for board in boards}
     files |= {f"{board.file}.json": board_json(board) for board in boards}
@@ -70,20 +80,25 @@ def render(
 def board_files(folder: Path, *, include_partial: bool = False) -> dict[str, str]:
     """The boards of a leaderboards folder, rendered from the records under it.
 
-    Read are `results/`, `explanations/`, `costs/` and `about/`. Raises ResultError as reading
-    them and `render` do.
+    Read are `results/`, `explanations/`, `costs/`, `about/` and `impact/`. Raises ResultError as
+    reading them and `render` do.
     """
+    impacts = read_impacts(folder / "impact")
+    alone = bool(impacts) and not (folder / "results").is_dir()
     return render(
-        read_results(folder / "results"),
+        [] if alone else read_results(folder / "results"),
         explanations=read_explanations(folder / "explanations"),
         costs=read_costs(folder / "costs"),
         failures=read_failures(folder / "results"),
         about=read_about(folder / "about"),
+        impacts=impacts,
         include_partial=include_partial,
     )
 
 
-def _check(results: Sequence[Result], include_partial: bool) -> None:
+def _check(
+    results: Sequence[Result], impacts: Sequence[LayerImpact], include_partial: bool
+) -> None:
     faults = mixed_faults(results)
     if faults:
         listed = "".join(f"\n- {fault}" for fault in sorted(faults))
@@ -94,6 +109,13 @@ def _check(results: Sequence[Result], include_partial: bool) -> None:
             f"{len(limited)} of {len(results)} results are partial (made with --limit-units), the "
             f"first is {limited[0]}; run them again without --limit-units, or ask for partial "
             "results to see a board with a watermark"
+        )
+    some = [impact for impact in impacts if impact.partial]
+    if some and not include_partial:
+        raise ResultError(
+            f"{len(some)} of {len(impacts)} records of Top Impact are partial (made with "
+            f"--limit-units), the first is {some[0].experiment}: {some[0].model}, {some[0].layer}; "
+            "run `le-bench impact` again without --limit-units"
         )
 
 

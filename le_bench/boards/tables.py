@@ -36,7 +36,7 @@ def main_table(grid: Grid) -> str:
     wide = len(grid.columns) > 1
     rows = []
     for name in grid.rows:
-        row = {"explainer": _row_title(grid, name)}
+        row = {"explainer": row_title(grid, name)}
         row |= {column_title(at): _cell(grid, name, at, notes) for at in grid.columns}
         if wide:
             row["mean over layers"] = _mean_cell(grid, name, notes)
@@ -45,7 +45,8 @@ def main_table(grid: Grid) -> str:
     return page(table(rows, right=headers), notes.lines()).rstrip()
 
 
-def _row_title(grid: Grid, name: str) -> str:
+def row_title(grid: Grid, name: str) -> str:
+    """An explainer as the first cell of its row, in italics for a reference row."""
     return f"*{shown(name)}*" if name in grid.reference_rows else shown(name)
 
 
@@ -131,7 +132,7 @@ def details_table(grid: Grid, costs: Mapping[tuple[str, str, str], Cost]) -> str
             rows.append(
                 {
                     "model / layer": column_title(column),
-                    "explainer": _row_title(grid, name),
+                    "explainer": row_title(grid, name),
                     "units": f"{score.num_units:,}",
                     "undefined": f"{score.num_undefined:,}",
                     "dead": f"{score.num_dead:,}",
@@ -158,7 +159,7 @@ def figures_table(grid: Grid, explanations: Sequence[LayerExplanations]) -> str:
                     by_column = found.setdefault((name, figure), {})
                     by_column.setdefault((layer.model, layer.layer), []).append(value)
     rows = [
-        {"explainer": _row_title(grid, name), "figure": shown(figure)}
+        {"explainer": row_title(grid, name), "figure": shown(figure)}
         | {column_title(at): _spread(by_column.get(at, ())) for at in grid.columns}
         for (name, figure), by_column in found.items()
     ]
@@ -201,7 +202,7 @@ def simulators_table(grids: Sequence[Grid]) -> str:
     decimals = max(grid.decimals for grid in grids)
     rows = [
         {
-            "explainer": _row_title(grids[0], name),
+            "explainer": row_title(grids[0], name),
             **{
                 f"under {shown(simulator)}": number(float(means[simulator][name]), decimals)
                 for simulator in (grid.simulator for grid in grids)

@@ -10,7 +10,7 @@ from types import FrameType
 
 import typer
 
-from le_bench.cli import cache, doctor, layers, leaderboard, plan, plugins, run
+from le_bench.cli import cache, doctor, impact, layers, leaderboard, plan, plugins, run
 from le_bench.errors import BenchError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (run, plan, doctor, plugins, layers, leaderboard):
+for module in (run, plan, doctor, plugins, layers, impact, leaderboard):
     app.command(name=module.NAME)(module.command)
 app.add_typer(cache.app, name="cache")
 

@@ -122,7 +122,7 @@ def command(
         )
         executor = LocalProcesses(recipe, workers)
     try:
-        _watch(opened, progress, executor)
+        watch(opened, progress, executor)
     finally:
         executor.close()
     written = _collect(opened, progress, workspace, folder, choices)
@@ -133,7 +133,8 @@ def command(
         raise typer.Exit(SOME_FAILED)
 
 
-def _watch(opened: Opened, progress: Progress, executor: Executor) -> None:
+def watch(opened: Opened, progress: Progress, executor: Executor) -> None:
+    """Compute all that is needed, showing each step."""
     from le_bench.cli.progress import StepLog
     from le_bench.running.execute import execute
 

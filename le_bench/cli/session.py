@@ -105,12 +105,13 @@ def open_experiment(choices: Choices, *, to_run: bool = True) -> Opened:
 
     Unless it is `to_run`, files may be missing.
     """
-    from le_bench.planning.reading import build_experiment, read_experiment, read_table
+    from le_bench.planning.reading import build_experiment, read_experiment
     from le_bench.planning.settings import (
         apply_settings,
         select_layers,
         select_rows,
     )
+    from le_bench.planning.tables import read_table
     from le_bench.plugins import Plugins
     from le_bench.running.fetching import components_of
 

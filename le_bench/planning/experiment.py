@@ -15,7 +15,7 @@ from le_bench.components import (
     Scorer,
     Simulator,
 )
-from le_bench.types import Layer
+from le_bench.types import ImpactOptions, Layer
 
 C = TypeVar("C", bound=Component)
 
@@ -43,8 +43,8 @@ class Experiment:
 
     `units` limits each layer to its first units (None: all). `published` holds figures of papers,
     by (model, layer, explainer, simulator, scorer); `compare` names pairs of explainers whose
-    difference the board shows. Unless `allow_same_encoder`, a simulator never
-    judges an explainer that used the very same encoder.
+    difference the board shows; `impact` asks for the Top Impact of every layer. Unless
+    `allow_same_encoder`, a simulator never judges an explainer that used the very same encoder.
     """
 
     name: str
@@ -61,3 +61,4 @@ class Experiment:
     compare: tuple[tuple[str, str], ...] = ()
     units: int | None = None
     allow_same_encoder: bool = False
+    impact: ImpactOptions | None = None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from os.path import normpath
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +17,8 @@ from le_bench.components import Component, Encoder
 from le_bench.errors import ExperimentError, unknown_name
 from le_bench.plugins import Plugins
 from le_bench.types import ConceptSet
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -123,6 +125,25 @@ def component_of_short_form(use: str, kind: str, plugins: Plugins) -> Component:
     if made is None:
         raise ExperimentError("; ".join(faults.messages))
     return made
+
+
+def read_options(kind: type[T], table: Any, where: str, faults: Faults) -> T | None:
+    """A plain dataclass of options from its table; None (and faults noted) if it is no good."""
+    if not isinstance(table, Mapping):
+        faults.add(where, f"must be a table such as [{where}], not {table!r}")
+        return None
+    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]  # it is a dataclass
+    unknown = [key for key in table if key not in known]
+    for key in unknown:
+        faults.add(where, unknown_name("option", key, known))
+    try:
+        return None if unknown else TypeAdapter(kind).validate_json(json.dumps(dict(table)))
+    except ValidationError as error:
+        detail = error.errors()[0]
+        place = ".".join(str(part) for part in detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        faults.add(where, f"{place}: {message[:1].lower()}{message[1:]}" if place else message)
+        return None
 
 
 def _value(given: Any, hint: Any, where: str, surroundings: Surroundings, faults: Faults) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -17,9 +16,15 @@ from le_bench.errors import BenchError, ExperimentError, MissingFileError, unkno
 from le_bench.networks.layers import expand_path
 from le_bench.planning.concept_sets import ConceptSets
 from le_bench.planning.experiment import Experiment, ModelRow, Row
-from le_bench.planning.options import Faults, Surroundings, make_component, short_options
+from le_bench.planning.options import (
+    Faults,
+    Surroundings,
+    make_component,
+    read_options,
+    short_options,
+)
 from le_bench.plugins import Plugins
-from le_bench.types import Layer, Pooling
+from le_bench.types import ImpactOptions, Layer, Pooling
 
 ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
 KEYS = (
@@ -38,44 +43,9 @@ KEYS = (
     "scorers",
     "published",
     "compare",
+    "impact",
 )
 CELL_KEYS = ("model", "layer", "explainer", "simulator", "scorer")
-
-
-def read_table(path: Path) -> dict[str, Any]:
-    """The raw TOML content of an experiment file.
-
-    With `extends = "OTHER.toml"`, a file of the same folder, whatever the file itself does not
-    give is taken from the other one, key by key of the top level. Raises ExperimentError.
-    """
-    return _read_table(path, ())
-
-
-def _read_table(path: Path, below: tuple[str, ...]) -> dict[str, Any]:
-    table = _read_toml(path)
-    base = table.pop("extends", None)
-    if base is None:
-        return table
-    if not isinstance(base, str) or "/" in base or not base.endswith(".toml"):
-        raise ExperimentError(
-            f"{path}: extends must name a .toml file of this folder, not {base!r}"
-        )
-    if base in (*below, path.name):
-        raise ExperimentError(f"{path}: extends itself, by way of {base}")
-    return _read_table(path.with_name(base), (*below, path.name)) | table
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ExperimentError(f"{path}: no such experiment file; check the path") from None
-    except OSError as error:
-        raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ExperimentError(f"{path}: is not UTF-8 text ({error.reason})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ExperimentError(f"{path}: is not valid TOML: {error}") from error
 
 
 def build_experiment(table: Mapping[str, Any], source: Path, plugins: Plugins) -> Experiment:
@@ -148,6 +118,7 @@ class _Reader:
             "seed": self._plain("seed", int, 0),
             "units": self._plain("units", int, 0) or None,
             "allow_same_encoder": self._plain("allow_same_encoder", bool, False),
+            "impact": self._impact(),
             "dataset": self._dataset(),
             "encoders": self.surroundings.encoders,
             "models": tuple(self._rows("models", self._model_row)),
@@ -288,6 +259,11 @@ class _Reader:
             self.faults.add(where, f"id must be 1 to 80 characters without / \\ |, not {name!r}")
             return ""
         return name
+
+    def _impact(self) -> ImpactOptions | None:
+        if "impact" not in self.table:
+            return None
+        return read_options(ImpactOptions, self.table["impact"], "impact", self.faults)
 
     def _compare(self, known: Sequence[str]) -> tuple[tuple[str, str], ...]:
         pairs = self.table.get("compare", [])

@@ -44,6 +44,7 @@ from le_bench.fingerprint import digest
 from le_bench.planning.plan import PlannedCell
 from le_bench.plugins import Plugins
 from le_bench.running.agreement import TOLERANCE, nearly_equal
+from le_bench.running.collect_impact import collect_impacts
 from le_bench.running.execute import Progress
 from le_bench.running.provenance import RunProvenance
 from le_bench.running.store import Store
@@ -115,6 +116,9 @@ class Collector:
             " ".join(self.experiment.description.split()),
             self.experiment.compare,
         )
+        impacts = collect_impacts(self.progress, self.store, self.provenance, self.out)
+        self.written.changed += impacts.changed
+        self._expected |= impacts.paths
         if complete:
             self.written.changed += write_about(self.out / "about", about)
             self._remove_others()
@@ -166,6 +170,7 @@ class Collector:
                 planned,
                 record["images"],
                 {key: self._record(key) for key in self.plan.calibrations(planned)},
+                record.get("temperature"),
             ),
             higher_is_better=scorer.component.higher_is_better,
             published=published,
@@ -273,7 +278,7 @@ class Collector:
         return artifact.record
 
     def _remove_others(self) -> None:
-        for folder in ("results", "explanations"):
+        for folder in ("results", "explanations", "impact"):
             own = self.out / folder / file_name(self.experiment.name)
             for path in sorted(own.rglob("*.json")):
                 if path not in self._expected:

@@ -42,12 +42,13 @@ def survey(plan: Plan, store: Store) -> Progress:
     """Which steps have to be computed for the cells of a plan, and which are in the store.
 
     A step whose readers are all in the store is neither needed nor looked at, unless a record of
-    results tells of it: scores, explanations and calibrations.
+    results tells of it: scores, explanations, calibrations and impacts.
     """
     progress = Progress(plan, set(), set())
     stack = [
         key for cell in plan.cells for key in (cell.score, cell.explain, *plan.calibrations(cell))
     ]
+    stack += plan.impacts
     while stack:
         key = stack.pop()
         if key in progress.needed or key in progress.cached:

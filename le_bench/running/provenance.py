@@ -9,7 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from le_bench.boards.records import Cell, Constants, Environment, MadeWith, Provenance
+from le_bench.boards.records import (
+    Cell,
+    Constants,
+    Environment,
+    LogitTemperature,
+    MadeWith,
+    Provenance,
+)
 from le_bench.components import Component
 from le_bench.fingerprint import digest, path_digest
 from le_bench.planning.plan import Plan, PlannedCell
@@ -31,13 +38,15 @@ class RunProvenance:
         planned: PlannedCell,
         images: Mapping[str, int],
         constants: Mapping[str, Mapping[str, Any]],
+        temperature: Mapping[str, Any] | None = None,
     ) -> Provenance:
-        """Of one cell; `images` counts by split, `constants` are calibrate records by key."""
+        """Of one cell; `images` counts by split, `constants` are calibrate records by key.
+
+        `temperature` is that of the target model's logits if its losses were needed.
+        """
         components = self._components(planned.cell)
         return Provenance(
-            environment=Environment(
-                version("le-bench"), platform.python_version(), version("torch"), self.device
-            ),
+            environment=self.environment,
             seed=self.plan.experiment.seed,
             components={kind: self._made_with(part) for kind, part in components.items()},
             inputs={
@@ -46,7 +55,17 @@ class RunProvenance:
                 "simulate": planned.simulate,
             },
             images=dict(images),
-            calibrations=self._calibrations(constants),
+            calibrations=(
+                *self._calibrations(constants),
+                *([] if temperature is None else [_temperature(planned.cell.model, temperature)]),
+            ),
+        )
+
+    @property
+    def environment(self) -> Environment:
+        """What the run computes with."""
+        return Environment(
+            version("le-bench"), platform.python_version(), version("torch"), self.device
         )
 
     def _components(self, cell: Cell) -> dict[str, Component]:
@@ -80,6 +99,10 @@ class RunProvenance:
                 name = names[encoder]
                 found[name] = Constants(name, record["a"], record["b"], record["source"])
         return tuple(found[name] for name in sorted(found))
+
+
+def _temperature(model: str, record: Mapping[str, Any]) -> LogitTemperature:
+    return LogitTemperature(model=model, **record)
 
 
 def describe(component: Component) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from math import isnan
 from time import perf_counter
 from typing import Any
@@ -15,6 +16,7 @@ from le_bench.errors import BenchError, NotApplicableError
 from le_bench.formulas.calibration import fit_calibration
 from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
+from le_bench.running.ablation import ablate, impact, layer_losses, temper
 from le_bench.running.explaining import explain, read_explanations
 from le_bench.running.seeds import seed_everything, step_seed
 from le_bench.running.store import Artifact
@@ -29,6 +31,9 @@ from le_bench.types import (
 
 DEAD_BELOW = 0.01  # a unit is dead if no probe image activates it this much (paper, Table 14)
 JUDGED: tuple[Split, ...] = ("val", "test")
+PASS_ON = frozenset(
+    {"ablate", "impact", "simulate", "score"}
+)  # where a cell ends that makes no sense
 
 
 def compute(workspace: Workspace, steps: Sequence[Step]) -> float:
@@ -74,10 +79,11 @@ def _compute(workspace: Workspace, steps: Sequence[Step]) -> float:
 
 def _value(workspace: Workspace, step: Step) -> Artifact:
     """The value of a step, or why there can be none, which the steps that read it pass on."""
-    if step.stage in ("simulate", "score"):
-        why = workspace.artifact(step.inputs[0]).record.get("not_applicable")
-        if why is not None:
-            return Artifact({}, {"not_applicable": why})
+    if step.stage in PASS_ON:
+        for key in step.inputs:
+            why = workspace.artifact(key).record.get("not_applicable")
+            if why is not None:
+                return Artifact({}, {"not_applicable": why})
     try:
         return COMPUTATIONS[step.stage](workspace, step)
     except NotApplicableError as error:
@@ -178,8 +184,8 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
         simulations[split] = Simulation(split, simulated.tensors[split], reasons)
         rows = workspace.dataset.splits[split]
         judged[split] = Activations(step.layer, activations[rows])
-    model = workspace.model(step.model) if scorer.needs_model else None
-    score: Score = scorer.score(simulations, judged, model)
+    losses = layer_losses(workspace, step)
+    score: Score = scorer.score(simulations, judged, losses)
     if score.values.shape != (activations.shape[1],):
         raise BenchError(
             f"scorer '{scorer.name}' returned shape {tuple(score.values.shape)} for "
@@ -196,6 +202,7 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
             "values": [None if isnan(value) else value for value in values.tolist()],
             "undefined": {str(unit): reason for unit, reason in sorted(score.undefined.items())},
             "dead": dead.tolist(),
+            **({} if losses is None else {"temperature": asdict(losses.temperature)}),
             "images": images,
         },
     )
@@ -211,6 +218,9 @@ COMPUTATIONS: Mapping[Stage, Callable[[Workspace, Step], Artifact]] = {
     "embed-images": _embed_images,
     "embed-texts": _embed_texts,
     "calibrate": _calibrate,
+    "temper": temper,
+    "ablate": ablate,
+    "impact": impact,
     "explain": explain,
     "simulate": _simulate,
     "score": _score,

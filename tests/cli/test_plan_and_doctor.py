@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.conftest import Bench
 
 from le_bench.cli import call
 from le_bench.running.estimates import encoder_work, measured_rate
 from le_bench_plugins.encoders.open_clip import OpenCLIPEncoder
+from tests.conftest import Bench
 
 PAPER = Path(__file__).parent.parent.parent / "leaderboards" / "experiments" / "paper"
 
@@ -26,7 +26,9 @@ def test_a_plan_of_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path:
     assert code == 6
     assert plan["images"] == 50_000
     assert len(plan["missing"]) == len(set(plan["missing"]))
-    folder = next(message for message in plan["missing"] if "imagenet/val does not exist" in message)
+    folder = next(
+        message for message in plan["missing"] if "imagenet/val does not exist" in message
+    )
     assert "https://image-net.org/download-images" in folder
     assert any("resnet50-0676ba61.pth" in message for message in plan["missing"])
     record = next(step for step in plan["steps"] if step["stage"] == "record")["estimate"]

@@ -8,8 +8,9 @@ import pytest
 
 from le_bench.errors import ExperimentError
 from le_bench.planning.experiment import Experiment
-from le_bench.planning.reading import build_experiment, read_table
+from le_bench.planning.reading import build_experiment
 from le_bench.planning.settings import apply_settings, select_layers, select_rows
+from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
 from le_bench.types import ConceptSet, Layer
 

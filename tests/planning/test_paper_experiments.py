@@ -9,7 +9,8 @@ import pytest
 
 from le_bench.errors import ExperimentError
 from le_bench.planning.experiment import Experiment
-from le_bench.planning.reading import KEYS, read_experiment, read_table
+from le_bench.planning.reading import KEYS, read_experiment
+from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
 
 FOLDER = Path(__file__).parent.parent.parent / "leaderboards" / "experiments" / "paper"

@@ -12,7 +12,7 @@ from torch import Tensor
 from le_bench import hookimpl
 from le_bench.components import Scorer
 from le_bench.formulas.correlation import constant_columns, finite_columns, pearson
-from le_bench.types import Activations, Score, Simulation, Split, TargetModel
+from le_bench.types import Ablations, Activations, Score, Simulation, Split
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class CorrelationScorer(Scorer):
         self,
         simulations: Mapping[Split, Simulation],
         activations: Mapping[Split, Activations],
-        model: TargetModel | None,
+        ablations: Ablations | None,
     ) -> Score:
         """Correlation of each unit on the test split, (U,)."""
         simulation, recorded = simulations["test"], activations["test"].values

@@ -64,7 +64,7 @@ class Exemplars:
 
     @classmethod
     def choose(cls, statistics: PositionStatistics, count: int) -> Exemplars:
-        """The images with the largest maxima; of equal ones train images, then the earlier row, come first.
+        """The images with the largest maxima; of equal ones train before val, then the earlier row.
 
         With fewer images than `count`, all of them. NaN comes first; such units are unusable.
         """

@@ -22,7 +22,7 @@ from le_bench_plugins.explainers.milan.decoding import Decoding, Strategy, decod
 from le_bench_plugins.explainers.milan.exemplar_files import StoredExemplars
 from le_bench_plugins.explainers.milan.exemplars import Exemplars, SeenImages, View
 from le_bench_plugins.explainers.milan.released import read_released
-from le_bench_plugins.explainers.positions.statistics import ReplayedMaps, position_statistics
+from le_bench_plugins.explainers.positions.statistics import position_statistics
 from le_bench_plugins.explainers.units import unusable_units
 
 SILENT = "the captioner ended its description before the first word"
@@ -106,10 +106,9 @@ class Describing(Explainer):
 
     def look(self, evidence: Evidence, maps: Maps, captioner: Captioner, units: Tensor) -> Tensor:
         """Features (U, K, F) of the exemplars of these units; those of others are zeros."""
-        replayed = ReplayedMaps(maps)
-        found = Exemplars.choose(position_statistics(evidence, replayed), self.num_exemplars)
+        found = Exemplars.choose(position_statistics(evidence, maps), self.num_exemplars)
         view = self._view(captioner.description.view)
-        shown = found.show(units, replayed, SeenImages(evidence), view)
+        shown = found.show(units, maps, SeenImages(evidence), view)
         return captioner.look(evidence.num_units, found.rows.shape[1], shown)
 
     def _decoding(self, own: Decoding) -> Decoding:

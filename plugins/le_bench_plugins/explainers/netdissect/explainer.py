@@ -31,7 +31,6 @@ from le_bench_plugins.explainers.netdissect.tally import Tally
 from le_bench_plugins.explainers.positions.statistics import (
     SHARES,
     PositionStatistics,
-    ReplayedMaps,
     position_statistics,
     split_rows,
 )
@@ -134,7 +133,7 @@ class NetDissect(Explainer):
     def _dissect(self, evidence: Evidence) -> tuple[PositionStatistics, Tally]:
         if evidence.maps is None:
             raise TypeError("the evidence has no maps")
-        maps = ReplayedMaps(evidence.maps)
+        maps = evidence.maps
         masks = [masks_without(each, self.without) for each in self._masks(evidence, maps)]
         shares = SHARES if self.quantile in SHARES else (self.quantile,)
         statistics = position_statistics(evidence, maps, shares, self.memory_mib * 2**20)

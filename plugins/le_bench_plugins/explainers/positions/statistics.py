@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from math import prod
 
 import torch
 from torch import Tensor
@@ -33,46 +32,13 @@ class PositionStatistics:
     rank_error: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReplayedMaps:
-    """Maps that are kept from their first whole reading on, as long as `limit` bytes hold them.
-
-    Later readings of the same rows then cost no pass of the network. Readers must not change them.
-    """
-
-    maps: Maps
-    limit: int = KEPT_BYTES
-    readings: list[list[tuple[Tensor, Tensor]]] = field(default_factory=list)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """See `types.Maps`."""
-        return self.maps.shape
-
-    def blocks(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """See `types.Maps`."""
-        for reading in self.readings:
-            if torch.equal(torch.cat([part for part, _ in reading]), rows):
-                yield from reading
-                return
-        held = sum(len(part) for reading in self.readings for part, _ in reading)
-        fits = 4 * (held + len(rows)) * prod(self.shape) <= self.limit
-        read: list[tuple[Tensor, Tensor]] = []
-        for part, maps in self.maps.blocks(rows):
-            if fits:
-                read.append((part, maps))
-            yield part, maps
-        if read:
-            self.readings.append(read)
-
-
 def position_statistics(
     evidence: Evidence, maps: Maps, shares: Sequence[float] = SHARES, memory: int = MEMORY
 ) -> PositionStatistics:
     """Thresholds for these shares and the maxima, from one pass over the train and val images.
 
     Explainers of a layer that ask for the same shares and memory share the pass. `maps` are those
-    of `evidence`, possibly replayed. Raises NotApplicableError for a layer without maps.
+    of `evidence`. Raises NotApplicableError for a layer without maps.
     """
     rows = split_rows(evidence)
     wanted = sorted(shares, reverse=True)

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
 from le_bench.testing.worlds import Recipe, plant
-from le_bench_plugins.explainers.positions.statistics import ReplayedMaps, position_statistics
+from le_bench_plugins.explainers.positions.statistics import position_statistics
 
 
 @dataclass
@@ -75,42 +74,3 @@ def test_explainers_of_a_layer_share_one_pass() -> None:
     position_statistics(evidence, maps, shares=[0.1])
 
     assert maps.passes == 4  # two splits each time
-
-
-@pytest.mark.parametrize(("limit", "passes"), [(10**6, 1), (1000, 2)])
-def test_small_maps_are_kept_and_large_ones_made_anew(limit: int, passes: int) -> None:
-    """Whether kept or not the maps are the same."""
-    maps = CountedMaps()
-    replayed = ReplayedMaps(maps, limit)
-    rows = torch.arange(300)
-
-    first, second = (torch.cat([b for _, b in replayed.blocks(rows)]) for _ in range(2))
-
-    assert torch.equal(first, second)
-    assert torch.equal(first, maps.values[:300])
-    assert maps.passes == passes
-
-
-def test_several_readings_share_the_limit() -> None:
-    """Train and val images are read apart; what does not fit with the rest is made anew."""
-    maps = CountedMaps()
-    replayed = ReplayedMaps(maps, limit=4 * 300 * 60)
-    splits = [torch.arange(250), torch.arange(250, 300), torch.arange(300, 301)]
-
-    for _ in range(2):
-        for rows in splits:
-            list(replayed.blocks(rows))
-
-    assert maps.passes == 4
-
-
-def test_an_unfinished_reading_keeps_nothing() -> None:
-    """Maps that were read half-way, or of other rows, are not taken for all."""
-    replayed = ReplayedMaps(CountedMaps())
-
-    next(replayed.blocks(torch.arange(300)))
-
-    assert replayed.readings == []
-    read = [part for part, _ in replayed.blocks(torch.arange(300))]
-    assert sum(map(len, read)) == 300
-    assert [len(part) for part, _ in replayed.blocks(torch.arange(10))] == [10]
