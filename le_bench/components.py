@@ -15,6 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from le_bench.errors import MissingFileError
 from le_bench.types import (
     AblationOptions,
     Ablations,
@@ -34,20 +35,43 @@ from le_bench.types import (
 
 @dataclass(frozen=True)
 class Component(ABC):
-    """Base of all components; not subclassed by plugins directly."""
+    """Base of all components; not subclassed by plugins directly.
+
+    `how_to_get` says for a `Path` field where its file or folder comes from, as the end of the
+    message that it is not there.
+    """
 
     kind: ClassVar[str]
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reference: ClassVar[str] = ""
+    how_to_get: ClassVar[Mapping[str, str]] = {}
+    short_form: ClassVar[tuple[str, ...]] = ()  # options of `use = "NAME:FIRST@SECOND"`, in order
 
     def identity(self) -> str:
         """Whatever decides this component's values besides its fields, as a short text.
 
         The content of files in `Path` fields is added by the core. Sources that read other files
-        (weights inside a package, say) return a digest of them here.
+        (weights inside a package or a library's cache, say) return a digest of them here.
         """
         return ""
+
+    def missing(self) -> str:
+        """What must be fetched before this can be used, how, and where to put it; empty if nothing.
+
+        Asks no network. Plans show it. Files of `Path` fields are the core's affair; this is for
+        what goes by name, such as published weights.
+        """
+        return ""
+
+    def fetch(self) -> None:
+        """Fetch what is missing, if a library knows how; called before a run is planned.
+
+        Raises MissingFileError with what `missing` says if it cannot.
+        """
+        message = self.missing()
+        if message:
+            raise MissingFileError(message)
 
 
 @dataclass(frozen=True)
@@ -60,6 +84,10 @@ class DatasetSource(Component):
     def load(self) -> ProbeDataset:
         """Read or draw the dataset. Raises a BenchError that names the file if it cannot."""
 
+    def expected_images(self) -> int | None:
+        """How many images it has, if that is known without reading it; plans reckon with it."""
+        return None
+
 
 @dataclass(frozen=True)
 class ModelSource(Component):
@@ -70,6 +98,14 @@ class ModelSource(Component):
     @abstractmethod
     def load(self, device: torch.device) -> TargetModel:
         """Build the network with its weights on `device`, in eval mode, with its preprocessing."""
+
+    def skeleton(self) -> TargetModel:
+        """The network to look at, not to run: modules and shapes are right, weights need not be.
+
+        Wildcards in layer paths and `le-bench layers` use it. Sources that can build the network
+        without its weights do so here, best on the device `meta`, where nothing is computed.
+        """
+        return self.load(torch.device("cpu"))
 
 
 @dataclass(frozen=True)
@@ -85,6 +121,10 @@ class Encoder(Component):
     @abstractmethod
     def encode_texts(self, texts: Sequence[str], device: torch.device) -> Tensor:
         """(C, D) float32 on the CPU; the core scales rows to length 1."""
+
+    def image_work(self) -> tuple[float, int] | None:
+        """Operations for an image, and D, if known without weights; plans reckon with it."""
+        return None
 
     def constants(self) -> Calibration | None:
         """Fixed a and b of P = sigmoid(a * (cosine + b)), or None to have them fitted."""

@@ -37,6 +37,7 @@ CORE = (
     "networks.preprocessing",
     "networks.recording",
     "networks.rest",
+    "probing.files",
     "probing.presence",
     "probing.splits",
     "running.explaining",

@@ -13,6 +13,7 @@ import typer
 from le_bench.cli import (
     cache,
     compare,
+    doctor,
     impact,
     layers,
     leaderboard,
@@ -34,7 +35,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (run, plan, plugins, layers, impact, leaderboard, compare, scorers):
+for module in (
+    run,
+    plan,
+    doctor,
+    plugins,
+    layers,
+    impact,
+    leaderboard,
+    compare,
+    scorers,
+):
     app.command(name=module.NAME)(module.command)
 app.add_typer(cache.app, name="cache")
 

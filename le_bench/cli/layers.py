@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from tabulate import tabulate
@@ -10,33 +12,45 @@ from tabulate import tabulate
 from le_bench.cli.session import (
     DEFAULT,
     Choices,
-    Device,
     PluginFiles,
     Settings,
     open_experiment,
+    warn_of_plugins,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from le_bench.networks.layers import ListedLayer
 
 NAME = "layers"
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A model of the experiment, by its id.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A model of the experiment by its id, or a short form such as "
+            "torchvision:resnet50@IMAGENET1K_V1."
+        ),
+    ],
     experiment: Annotated[str, typer.Option(help="The experiment that has the model.")] = DEFAULT,
     settings: Settings = None,
     plugin: PluginFiles = None,
-    device: Device = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the layers of a target model: path, type, output shape and number of units."""
-    from le_bench.errors import BenchError, unknown_name
-    from le_bench.networks.recording import list_layers
-    from le_bench.running.devices import choose_device
+    """List the layers of a target model: path, type, output shape and number of units.
 
-    opened = open_experiment(Choices(experiment, settings, plugin))
-    rows = {row.id: row for row in opened.experiment.models}
-    if model not in rows:
-        raise BenchError(unknown_name("model", model, list(rows)))
-    target = rows[model].component.load(choose_device(device))
-    images = opened.experiment.dataset.component.load().images
+    Weights are not needed where the network can be built without them.
+    """
+    short = ":" in model and experiment == DEFAULT
+    listed = (
+        _of_short_form(model, plugin) if short else _of_row(model, experiment, settings, plugin)
+    )
+    if as_json:
+        typer.echo(json.dumps([asdict(layer) for layer in listed], indent=2))
+        return
     table = [
         (
             layer.path,
@@ -45,6 +59,40 @@ def command(
             layer.units,
             " ".join(layer.poolings) or layer.remark,
         )
-        for layer in list_layers(target, images)
+        for layer in listed
     ]
     typer.echo(tabulate(table, headers=("path", "type", "output", "units", "pooling")))
+
+
+def _of_short_form(model: str, plugin: Sequence[Path] | None) -> tuple[ListedLayer, ...]:
+    """The layers of a model that no experiment needs to name, on an image of 512 x 512."""
+    import numpy as np
+
+    from le_bench.components import ModelSource
+    from le_bench.networks.layers import list_layers
+    from le_bench.planning.options import component_of_short_form
+    from le_bench.plugins import Plugins
+    from le_bench.probing.images import ArrayImages
+
+    plugins = Plugins.find(plugin or ())
+    warn_of_plugins(plugins)
+    source = component_of_short_form(model, "model", plugins)
+    if not isinstance(source, ModelSource):
+        raise TypeError(f"{model} is no model")
+    images = ArrayImages(np.zeros((1, 512, 512, 3), np.uint8))
+    return list_layers(source.skeleton(), images)
+
+
+def _of_row(
+    model: str, experiment: str, settings: list[str] | None, plugin: list[Path] | None
+) -> tuple[ListedLayer, ...]:
+    """The layers of a model of an experiment, on the experiment's first image."""
+    from le_bench.errors import BenchError, unknown_name
+    from le_bench.networks.layers import list_layers
+
+    opened = open_experiment(Choices(experiment, settings, plugin))
+    rows = {row.id: row for row in opened.experiment.models}
+    if model not in rows:
+        raise BenchError(unknown_name("model", model, list(rows)))
+    images = opened.experiment.dataset.component.load().images
+    return list_layers(rows[model].component.skeleton(), images)

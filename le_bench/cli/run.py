@@ -27,6 +27,7 @@ from le_bench.cli.session import (
     Simulators,
     cache_folder,
     open_experiment,
+    remember_digests,
 )
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def command(
     from le_bench.running.devices import choose_device
     from le_bench.running.execute import check_inputs, survey
     from le_bench.running.executors import InProcess, LocalProcesses, Recipe
+    from le_bench.running.fetching import fetch_files
     from le_bench.running.store import Store
     from le_bench.running.workspace import Workspace
 
@@ -99,6 +101,8 @@ def command(
     opened = open_experiment(choices)
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
+    remember_digests(cache)
+    fetch_files(opened.experiment)
     plan = make_plan(opened.experiment, opened.plugins.origins)
     store = Store(cache_folder(cache))
     progress = survey(plan, store)

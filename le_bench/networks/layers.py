@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,6 +52,44 @@ def resolve_layers(module: nn.Module, layers: Iterable[Layer]) -> list[nn.Module
         complaints = [f"there is no layer '{path}'{_nearest(path, known)}" for path in unknown]
         raise LayerError(f"{type(module).__name__}: {'; '.join(complaints)}; {HOW_TO_LIST}")
     return [target for _, _, target in found if target is not None]
+
+
+def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """What `build` makes, in eval mode on the device `meta`: no memory, and shapes alone.
+
+    Networks that compute with numbers while they are built are built on the CPU first.
+    """
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                module = build()
+        except (NotImplementedError, RuntimeError):
+            module = build().to("meta")
+    return module.eval()
+
+
+def wildcards(pattern: str) -> str:
+    """The regular expression of a path in which `*` stands for anything within one name.
+
+    >>> wildcards("encoder.layers.*.mlp")
+    'encoder\\\\.layers\\\\.[^.]*\\\\.mlp'
+    """
+    return "[^.]*".join(map(re.escape, pattern.split("*")))
+
+
+def expand_path(module: nn.Module, pattern: str) -> list[str]:
+    """The module paths that a path with wildcards stands for, in the order of the network.
+
+    Raises LayerError with the nearest paths if there are none.
+    """
+    known = [path for path, _ in module.named_modules() if path]
+    found = [path for path in known if re.fullmatch(wildcards(pattern), path)]
+    if not found:
+        raise LayerError(
+            f"{type(module).__name__}: no layer matches '{pattern}'{_nearest(pattern, known)}; "
+            f"`*` stands for anything but a dot; {HOW_TO_LIST}"
+        )
+    return found
 
 
 def canonical_path(module: nn.Module, path: str) -> str:

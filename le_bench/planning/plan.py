@@ -12,6 +12,7 @@ from typing import Any
 
 from le_bench.boards.records import Cell
 from le_bench.components import Component, Encoder, Explainer, Scorer, Simulator
+from le_bench.errors import MissingFileError, UnreadableFileError
 from le_bench.fingerprint import digest, fingerprint
 from le_bench.planning.experiment import Experiment, ModelRow, Row
 from le_bench.planning.steps import NUMERICS, STAGES, Plan, PlannedCell, Stage, Step
@@ -20,13 +21,16 @@ from le_bench.types import AblationOptions, ConceptSet, ImpactOptions, Layer
 __all__ = ["NUMERICS", "STAGES", "Plan", "PlannedCell", "Stage", "Step", "make_plan"]
 
 
-def make_plan(experiment: Experiment, origins: Mapping[type[Component], str]) -> Plan:
+def make_plan(
+    experiment: Experiment, origins: Mapping[type[Component], str], *, provisional: bool = False
+) -> Plan:
     """The plan of an experiment; steps shared by several cells appear once.
 
     Reads only what identifies files (their content digests). Raises UnreadableFileError for
-    a file that vanished.
+    a file that vanished. A `provisional` plan may be made while files are missing: steps that
+    need them have keys that no run gives.
     """
-    return _Planner(experiment, origins).plan()
+    return _Planner(experiment, origins, provisional).plan()
 
 
 def encoders_of(component: Component) -> Iterator[Encoder]:
@@ -62,8 +66,11 @@ class _Place:
 class _Planner:
     """Collects steps by key while walking over the cells."""
 
-    def __init__(self, experiment: Experiment, origins: Mapping[type[Component], str]) -> None:
+    def __init__(
+        self, experiment: Experiment, origins: Mapping[type[Component], str], provisional: bool
+    ) -> None:
         self.experiment = experiment
+        self.provisional = provisional
         self.origins = origins
         self.steps: dict[str, Step] = {}
         self.prints: dict[Component, dict[str, Any]] = {}
@@ -113,7 +120,12 @@ class _Planner:
 
     def _print(self, component: Component) -> dict[str, Any]:
         if component not in self.prints:
-            self.prints[component] = fingerprint(component, self.origins)
+            try:
+                self.prints[component] = fingerprint(component, self.origins)
+            except (MissingFileError, UnreadableFileError):
+                if not self.provisional:
+                    raise
+                self.prints[component] = {"provisional": repr(component)}
         return self.prints[component]
 
     def _add(self, stage: Stage, title: str, content: Mapping[str, Any], **parts: Any) -> str:
@@ -172,8 +184,10 @@ class _Planner:
         texts = []
         for concepts in dict.fromkeys((ConceptSet("dataset"), *concept_sets)):
             own: dict[str, Any] = dict(content)
-            if concepts.concepts is not None:
-                own = {"encoder": content["encoder"], "concepts": list(concepts.concepts)}
+            if concepts.joined:
+                own["concepts"] = concepts.content
+            elif concepts.concepts is not None:
+                own = {"encoder": content["encoder"], "concepts": concepts.content}
             texts.append(
                 self._add(
                     "embed-texts",

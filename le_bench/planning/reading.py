@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -11,12 +10,21 @@ from typing import Any, cast, get_args
 from le_bench.components import (
     DatasetSource,
     Encoder,
+    ModelSource,
 )
-from le_bench.errors import ExperimentError, PluginError, unknown_name
+from le_bench.errors import BenchError, ExperimentError, MissingFileError, unknown_name
+from le_bench.networks.layers import expand_path
+from le_bench.planning.concept_sets import ConceptSets
 from le_bench.planning.experiment import Experiment, ModelRow, Row
-from le_bench.planning.options import Faults, Surroundings, make_component, read_options
+from le_bench.planning.options import (
+    Faults,
+    Surroundings,
+    make_component,
+    read_options,
+    short_options,
+)
 from le_bench.plugins import Plugins
-from le_bench.types import ConceptSet, ImpactOptions, Layer, Pooling
+from le_bench.types import ImpactOptions, Layer, Pooling
 
 ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
 KEYS = (
@@ -40,33 +48,37 @@ KEYS = (
 CELL_KEYS = ("model", "layer", "explainer", "simulator", "scorer")
 
 
-def read_table(path: Path) -> dict[str, Any]:
-    """The raw TOML content of an experiment file. Raises ExperimentError."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ExperimentError(f"{path}: no such experiment file; check the path") from None
-    except OSError as error:
-        raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ExperimentError(f"{path}: is not UTF-8 text ({error.reason})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ExperimentError(f"{path}: is not valid TOML: {error}") from error
-
-
 def build_experiment(table: Mapping[str, Any], source: Path, plugins: Plugins) -> Experiment:
     """The experiment of a table read from `source`.
 
-    Raises ExperimentError with all faults at once; nothing is loaded or written.
+    Raises ExperimentError with all faults at once, or MissingFileError if files that are not there
+    are the only ones; nothing is loaded or written.
+    """
+    experiment, missing = read_experiment(table, source, plugins)
+    if missing:
+        raise MissingFileError(_listed(source, missing, "missing file"))
+    return experiment
+
+
+def read_experiment(
+    table: Mapping[str, Any], source: Path, plugins: Plugins
+) -> tuple[Experiment, list[str]]:
+    """The experiment of a table, and a message for each of its files that is not there.
+
+    With files missing it can be planned, not run. Raises ExperimentError if it has other faults.
     """
     reader = _Reader(table, source, plugins)
     experiment = reader.read()
-    if reader.faults.messages:
-        count = len(reader.faults.messages)
-        listed = "\n".join(f"  - {message}" for message in reader.faults.messages)
-        noun = "fault" if count == 1 else "faults"
-        raise ExperimentError(f"{source}: {count} {noun}, nothing was run:\n{listed}")
-    return cast(Experiment, experiment)
+    if experiment is None:
+        raise ExperimentError(_listed(source, reader.faults.messages, "fault"))
+    return experiment, reader.faults.missing
+
+
+def _listed(source: Path, messages: Sequence[str], noun: str) -> str:
+    count = f"{len(messages)} {noun}" + ("" if len(messages) == 1 else "s")
+    return "\n".join(
+        [f"{source}: {count}, nothing was run:", *(f"  - {message}" for message in messages)]
+    )
 
 
 def dotted(path: str) -> str:
@@ -92,7 +104,8 @@ class _Reader:
         for key in self.table:
             if key not in KEYS:
                 self.faults.add("top level", unknown_name("key", key, KEYS))
-        self.surroundings = Surroundings(self.source.parent, self._encoders(), self._concept_sets())
+        concepts = ConceptSets(self._tables("concepts"), self.source.parent, self.faults)
+        self.surroundings = Surroundings(self.source.parent, self._encoders(), concepts.read())
         name = self._plain("name", str, None)
         if isinstance(name, str) and not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
             self.faults.add(
@@ -117,7 +130,7 @@ class _Reader:
             self.faults.add("units", f"must be at least 1, not {values['units']}")
         values["published"] = self._published(values)
         values["compare"] = self._compare([row.id for row in values["explainers"]])
-        if self.faults.messages:
+        if self.faults.num_mistakes:
             return None
         return Experiment(**cast(Any, values))
 
@@ -140,12 +153,16 @@ class _Reader:
             self.faults.add(where, f"key 'use' must name the {kind}; there are: {known}")
             return None
         try:
-            component = self.plugins.offer(kind, use).component
-        except PluginError as error:
+            component = self.plugins.offer(kind, use.partition(":")[0]).component
+            short = short_options(component, use)
+        except BenchError as error:
             self.faults.add(where, str(error))
             return None
         options = {key: value for key, value in table.items() if key not in ("use", *drop)}
-        return make_component(component, options, where, self.surroundings, self.faults)
+        for key in short:
+            if key in options:
+                self.faults.add(where, f"option '{key}' is already given by '{use}'")
+        return make_component(component, options | short, where, self.surroundings, self.faults)
 
     def _dataset(self) -> Row[DatasetSource] | None:
         if "dataset" not in self.table:
@@ -162,31 +179,6 @@ class _Reader:
             if encoder is not None:
                 encoders[name] = encoder
         return encoders
-
-    def _concept_sets(self) -> dict[str, ConceptSet]:
-        sets = {"dataset": ConceptSet("dataset")}
-        for name, table in self._tables("concepts").items():
-            where = f"concepts.{name}"
-            if not isinstance(table, Mapping) or set(table) not in ({"file"}, {"words"}):
-                self.faults.add(where, "give either file = 'PATH' or words = ['...', ...]")
-                continue
-            if "words" in table:
-                lines = table["words"]
-                if not isinstance(lines, list) or not all(isinstance(w, str) for w in lines):
-                    self.faults.add(where, f"words must be a list of texts, not {lines!r}")
-                    continue
-            else:
-                try:
-                    path = self.source.parent / str(table["file"])
-                    lines = path.read_text(encoding="utf-8-sig").splitlines()
-                except (OSError, UnicodeDecodeError) as error:
-                    self.faults.add(where, f"{table['file']} cannot be read: {error}")
-                    continue
-            texts = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
-            if not texts:
-                self.faults.add(where, "holds no concept")
-            sets[name] = ConceptSet(name, texts)
-        return sets
 
     def _tables(self, key: str) -> Mapping[str, Any]:
         tables = self.table.get(key, {})
@@ -222,10 +214,11 @@ class _Reader:
 
     def _model_row(self, table: Any, where: str) -> ModelRow | None:
         component = self._component("model", table, where, ("id", "layers"))
-        layers = self._layers(table.get("layers") if isinstance(table, Mapping) else None, where)
+        given = table.get("layers") if isinstance(table, Mapping) else None
+        layers = self._layers(given, component, where)
         return component and ModelRow(self._id(table, where), component, layers)
 
-    def _layers(self, given: Any, where: str) -> tuple[Layer, ...]:
+    def _layers(self, given: Any, model: ModelSource | None, where: str) -> tuple[Layer, ...]:
         layers: list[Layer] = []
         if not isinstance(given, list) or not given:
             self.faults.add(where, "layers must be a list of module paths such as ['layer4']")
@@ -241,11 +234,24 @@ class _Reader:
                 )
             elif pooling not in get_args(Pooling):
                 self.faults.add(where, unknown_name("pooling", str(pooling), get_args(Pooling)))
-            elif Layer(dotted(path), pooling) in layers:
-                self.faults.add(where, f"layer '{path}' is listed twice")
             else:
-                layers.append(Layer(dotted(path), pooling))
+                for found in self._expanded(dotted(path), model, where):
+                    if Layer(found, pooling) in layers:
+                        self.faults.add(where, f"layer '{found}' is listed twice")
+                    layers.append(Layer(found, pooling))
         return tuple(layers)
+
+    def _expanded(self, path: str, model: ModelSource | None, where: str) -> Sequence[str]:
+        """The module paths that a path with wildcards stands for, or the path itself."""
+        if "*" not in path:
+            return [path]
+        if model is None:  # its faults are noted already
+            return []
+        try:
+            return expand_path(model.skeleton().module, path)
+        except BenchError as error:
+            self.faults.add(where, str(error))
+            return []
 
     def _id(self, table: Mapping[str, Any], where: str) -> str:
         name = table.get("id", table.get("use"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from le_bench.errors import ExperimentError, unknown_name
+from le_bench.networks.layers import wildcards
 
 
 def apply_settings(table: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -63,17 +65,25 @@ def select_rows(table: Mapping[str, Any], key: str, names: Sequence[str]) -> dic
 
 
 def select_layers(table: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
-    """A copy of the table with only these layers; models without any of them are left out."""
+    """A copy of the table with only these layers; models without any of them are left out.
+
+    A listed layer with wildcards is narrowed to the paths that it matches.
+    """
     if not paths:
         return dict(table)
     rows = [row for row in table.get("models", []) if isinstance(row, Mapping)]
     known = [_layer_name(layer) for row in rows for layer in row.get("layers", [])]
     for path in paths:
-        if path not in known:
+        if not any(_covers(name, path) for name in known):
             raise ExperimentError(f"--layer {path}: {unknown_name('layer', path, known)}")
     kept = []
     for row in rows:
-        layers = [layer for layer in row.get("layers", []) if _layer_name(layer) in paths]
+        layers = [
+            layer if _layer_name(layer) == path else _narrowed(layer, path)
+            for layer in row.get("layers", [])
+            for path in paths
+            if _covers(_layer_name(layer), path)
+        ]
         if layers:
             kept.append({**row, "layers": layers})
     selected = {**table, "models": kept}
@@ -106,6 +116,15 @@ def _row_name(row: Any) -> str:
 
 def _layer_name(layer: Any) -> str:
     return str(layer.get("path", "")) if isinstance(layer, Mapping) else str(layer)
+
+
+def _covers(listed: str, path: str) -> bool:
+    """Whether a listed layer is this one or has wildcards that match it."""
+    return listed == path or ("*" in listed and re.fullmatch(wildcards(listed), path) is not None)
+
+
+def _narrowed(layer: Any, path: str) -> Any:
+    return {**layer, "path": path} if isinstance(layer, Mapping) else path
 
 
 def _value(text: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class RunProvenance:
     plan: Plan
     plugins: Plugins
     device: str
+    _made: dict[Component, MadeWith] = field(default_factory=dict)
 
     def of(
         self,
@@ -47,7 +48,7 @@ class RunProvenance:
         return Provenance(
             environment=self.environment,
             seed=self.plan.experiment.seed,
-            components={kind: made_with(part, self.plugins) for kind, part in components.items()},
+            components={kind: self._made_with(part) for kind, part in components.items()},
             inputs={
                 "record": planned.record,
                 "explain": planned.explain,
@@ -80,6 +81,11 @@ class RunProvenance:
             components[kind] = next(row.component for row in rows if row.id == name)
         return components
 
+    def _made_with(self, component: Component) -> MadeWith:
+        if component not in self._made:  # folders of many files are looked through once
+            self._made[component] = made_with(component, self.plugins)
+        return self._made[component]
+
     def _calibrations(self, constants: Mapping[str, Mapping[str, Any]]) -> tuple[Constants, ...]:
         names = {encoder: name for name, encoder in self.plan.experiment.encoders.items()}
         found = {}
@@ -107,14 +113,14 @@ def _temperature(model: str, record: Mapping[str, Any]) -> LogitTemperature:
 def describe(component: Component) -> dict[str, Any]:
     """A component's options as short JSON for provenance; files and concept sets by digest."""
     options: dict[str, Any] = {}
-    for field in fields(component):
-        value = getattr(component, field.name)
+    for option in fields(component):
+        value = getattr(component, option.name)
         if isinstance(value, Component):
             value = {"name": value.name, "version": value.version, **describe(value)}
         elif isinstance(value, ConceptSet):
-            short = digest(value.concepts)[:12] if value.concepts is not None else ""
+            short = digest(value.content)[:12] if value.concepts is not None else ""
             value = f"{value.name} {short}".strip()
         elif isinstance(value, Path):
             value = f"{value.name} sha256 {path_digest(value)[:12]}"
-        options[field.name] = value
+        options[option.name] = value
     return options

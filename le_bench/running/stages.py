@@ -194,6 +194,9 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
         )
     dead = torch.nonzero(activations.amax(0) < DEAD_BELOW).flatten()
     values = score.values.double()
+    images = {str(split): len(rows) for split, rows in workspace.dataset.splits.items()}
+    if workspace.dataset.unreadable:
+        images["left out as unreadable"] = len(workspace.dataset.unreadable)
     return Artifact(
         {},
         {
@@ -201,7 +204,7 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
             "undefined": {str(unit): reason for unit, reason in sorted(score.undefined.items())},
             "dead": dead.tolist(),
             **({} if losses is None else {"temperature": asdict(losses.temperature)}),
-            "images": {split: len(rows) for split, rows in workspace.dataset.splits.items()},
+            "images": images,
         },
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,14 +15,30 @@ from le_bench.types.common import SPLITS, Split, require
 
 @dataclass(frozen=True, slots=True)
 class ConceptSet:
-    """A named list of concept texts; `concepts` is None for the probe dataset's own vocabulary."""
+    """A named list of concept texts.
+
+    `concepts` is None for the probe dataset's own vocabulary; if `joined`, that vocabulary comes
+    first and `concepts` after it.
+    """
 
     name: str
     concepts: tuple[str, ...] | None = None
+    joined: bool = False
 
     def resolve(self, vocabulary: tuple[str, ...]) -> tuple[str, ...]:
-        """The texts of this set for a dataset with this vocabulary."""
-        return vocabulary if self.concepts is None else self.concepts
+        """The texts of this set for a dataset with this vocabulary, each once."""
+        if self.concepts is None:
+            return vocabulary
+        if self.joined:
+            return tuple(dict.fromkeys((*vocabulary, *self.concepts)))
+        return self.concepts
+
+    @property
+    def content(self) -> Any:
+        """What decides the texts, beside the dataset, as JSON-able content."""
+        if self.concepts is None:
+            return None
+        return ["and", list(self.concepts)] if self.joined else list(self.concepts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +117,7 @@ class ProbeDataset:
     `labels` (N,) int64 indexes `classes`. `label_presence` holds classes and superclasses as the
     labels imply them (what LE(Label) sees); `concept_presence` every annotated concept.
     `vocabulary` is the dataset's own concept set. `masks` and `captions` are there if drawn.
+    `unreadable` names images that were left out, with consent, since they are damaged.
     """
 
     name: str
@@ -113,6 +130,7 @@ class ProbeDataset:
     vocabulary: tuple[str, ...] = ()
     masks: Masks | None = None
     captions: tuple[str, ...] | None = None
+    unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.images)

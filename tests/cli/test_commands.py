@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,51 @@ def test_layers_lists_paths_shapes_and_units(
     assert code == 0
     assert ["first", "Conv2d", "6x6x6", "6", "avg", "max"] in lines
     assert ["head", "Linear", "4", "4", "avg", "max", "none"] in lines
+
+
+def test_layers_of_a_short_form_need_neither_experiment_nor_weights(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A library's model is listed from its name alone, as a table or as JSON."""
+    code = call(["layers", "torchvision:resnet18@IMAGENET1K_V1"])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    call(["layers", "timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k", "--json"])
+    listed = {layer["path"]: layer for layer in json.loads(capsys.readouterr().out)}
+
+    assert code == 0
+    assert ["layer4", "Sequential", "512x7x7", "512", "avg", "max"] in lines
+    assert listed["blocks.11.mlp.act"] == {
+        "path": "blocks.11.mlp.act",
+        "type": "GELU",
+        "shape": [197, 768],
+        "units": 768,
+        "poolings": ["avg", "max", "first"],
+        "remark": "",
+    }
+
+
+def test_run_without_weights_says_what_to_fetch(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run ends before it starts, with exit code 6 and one message for all missing files."""
+    monkeypatch.setenv("TORCH_HOME", str(bench.folder))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    rows = "".join(
+        f'[[models]]\nuse = "torchvision:{model}@IMAGENET1K_V1"\nlayers = ["layer"]\n'
+        for model in ("resnet18", "alexnet")
+    )
+    bench.edit(lambda text: text.replace("[[models]]", rows + "[[models]]", 1))
+
+    code = bench.run()
+
+    lines = capsys.readouterr().err.splitlines()
+    assert code == 6
+    assert lines[0] == "error: nothing was run:"
+    assert [line.split(":")[0] for line in lines[1:]] == [
+        "  - torchvision resnet18@IMAGENET1K_V1",
+        "  - torchvision alexnet@IMAGENET1K_V1",
+    ]
+    assert not (bench.folder / "cache").exists()
 
 
 def test_layers_of_an_unknown_model_names_near_misses(

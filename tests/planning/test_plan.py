@@ -12,7 +12,8 @@ import pytest
 
 from le_bench.cli import call
 from le_bench.planning.plan import Plan, make_plan
-from le_bench.planning.reading import build_experiment, read_table
+from le_bench.planning.reading import build_experiment
+from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
 
 if TYPE_CHECKING:

@@ -58,6 +58,17 @@ class FactoryModel(ModelSource):
 
     def load(self, device: torch.device) -> TargetModel:
         """Run the file, build the network and load its weights, in eval mode on `device`."""
+        module = self._build()
+        if self.checkpoint is not None:
+            load_weights(module, self.checkpoint)
+        return TargetModel(self.function, module.to(device).eval(), self._preprocessing(), device)
+
+    def skeleton(self) -> TargetModel:
+        """The network as the function gives it, on the CPU."""
+        cpu = torch.device("cpu")
+        return TargetModel(self.function, self._build().eval(), self._preprocessing(), cpu)
+
+    def _build(self) -> nn.Module:
         function = self._function(_import_file(self.factory))
         try:
             module = function(**self.options)
@@ -71,9 +82,7 @@ class FactoryModel(ModelSource):
                 f"{self.factory}: {self.function}({_written(self.options)}) gave "
                 f"{type(module).__name__}; it must return a torch.nn.Module"
             )
-        if self.checkpoint is not None:
-            load_weights(module, self.checkpoint)
-        return TargetModel(self.function, module.to(device).eval(), self._preprocessing(), device)
+        return module
 
     def _preprocessing(self) -> Preprocessing:
         return Preprocessing(

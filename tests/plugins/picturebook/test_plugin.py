@@ -11,7 +11,8 @@ import torch
 from le_bench.boards.results import read_results
 from le_bench.cli import call
 from le_bench.planning.plan import make_plan
-from le_bench.planning.reading import build_experiment, read_table
+from le_bench.planning.reading import build_experiment
+from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
 from le_bench.types import SPLITS
 from le_bench_plugins.picturebook.concepts import CATEGORY_CONCEPTS

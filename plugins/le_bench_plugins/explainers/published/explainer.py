@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -42,6 +42,10 @@ class Published(Explainer):
     """
 
     name: ClassVar[str] = "published"
+    how_to_get: ClassVar[Mapping[str, str]] = {
+        "file": "descriptions by several methods are in results/ of "
+        "https://github.com/Trustworthy-ML-Lab/Linear-Explanations; clone it there, or name a file"
+    }
     units_interact: ClassVar[bool] = True  # alone, each unit is number 0 and gets its row
 
     file: Path
