@@ -8,12 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from le_bench.cli import call
 from le_bench.plugins import Plugins
 
 ROOT = Path(__file__).parent.parent
 TOY = ROOT / "tests" / "toy"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests that need a CUDA device where there is none."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from le_bench.cli.session import (
     Models,
     Opened,
     PluginFiles,
+    Precision,
     Settings,
     Simulators,
     cache_folder,
@@ -45,6 +46,7 @@ def command(
     layer: Layers = None,
     simulator: Simulators = None,
     limit_units: LimitUnits = None,
+    precision: Precision = None,
     cache: Cache = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -58,7 +60,9 @@ def command(
     from le_bench.running.execute import survey
     from le_bench.running.store import Store
 
-    choices = Choices(experiment, settings, plugin, explainer, model, layer, simulator, limit_units)
+    choices = Choices(
+        experiment, settings, plugin, explainer, model, layer, simulator, limit_units, precision
+    )
     opened = open_experiment(choices, to_run=False)
     remember_digests(cache)
     plan = make_plan(opened.experiment, opened.plugins.origins, provisional=bool(opened.missing))

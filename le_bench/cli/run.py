@@ -23,6 +23,7 @@ from le_bench.cli.session import (
     Models,
     Opened,
     PluginFiles,
+    Precision,
     Settings,
     Simulators,
     cache_folder,
@@ -53,8 +54,20 @@ def command(
     limit_units: LimitUnits = None,
     device: Device = "auto",
     batch_size: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Images through a model at once.")
-    ] = 256,
+        str,
+        typer.Option(
+            metavar="N", help="Images through a model at once; auto takes what --memory holds."
+        ),
+    ] = "256",
+    precision: Precision = None,
+    channels_last: Annotated[
+        bool,
+        typer.Option(
+            "--channels-last",
+            help="Lay weights out with channels last, which some devices compute faster; results "
+            "are the same up to rounding.",
+        ),
+    ] = False,
     memory: Annotated[
         int,
         typer.Option(
@@ -97,7 +110,9 @@ def command(
     from le_bench.running.workspace import Workspace
 
     chosen = choose_device(device)
-    choices = Choices(experiment, settings, plugin, explainer, model, layer, simulator, limit_units)
+    choices = Choices(
+        experiment, settings, plugin, explainer, model, layer, simulator, limit_units, precision
+    )
     opened = open_experiment(choices)
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
@@ -106,7 +121,8 @@ def command(
     plan = make_plan(opened.experiment, opened.plugins.origins)
     store = Store(cache_folder(cache))
     progress = survey(plan, store)
-    workspace = Workspace(plan, store, chosen, batch_size, memory * MIB)
+    images, auto = _batch_size(batch_size)
+    workspace = Workspace(plan, store, chosen, images, memory * MIB, auto, channels_last)
     check_inputs(workspace, progress)
     check_folder(folder)
     executor: Executor = InProcess(workspace)
@@ -117,8 +133,10 @@ def command(
             tuple(plugin or ()),
             store.root,
             str(chosen),
-            batch_size,
+            images,
             memory * MIB,
+            auto,
+            channels_last,
         )
         executor = LocalProcesses(recipe, workers)
     try:
@@ -131,6 +149,17 @@ def command(
     if progress.failures:
         typer.echo(f"to go on: {shlex.join(['le-bench', *sys.argv[1:]])}", err=True)
         raise typer.Exit(SOME_FAILED)
+
+
+def _batch_size(text: str) -> tuple[int, bool]:
+    """The number of images, and whether it is to be found."""
+    from le_bench.errors import BenchError
+
+    if text == "auto":
+        return 256, True
+    if not text.isdecimal() or int(text) < 1:
+        raise BenchError(f"--batch-size {text}: give a number of at least 1, or auto")
+    return int(text), False
 
 
 def watch(opened: Opened, progress: Progress, executor: Executor) -> None:

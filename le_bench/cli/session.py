@@ -64,6 +64,13 @@ LimitUnits = Annotated[
         min=1, metavar="N", help="Only the first units of each layer; marks results as partial."
     ),
 ]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TYPE",
+        help="Number type that networks compute in: fp32, bf16 or fp16. Changes results a little.",
+    ),
+]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
@@ -79,6 +86,7 @@ class Choices:
     layers: Sequence[str] | None = None
     simulators: Sequence[str] | None = None
     limit_units: int | None = None
+    precision: str | None = None
 
     @property
     def selective(self) -> bool:
@@ -123,6 +131,8 @@ def open_experiment(choices: Choices, *, to_run: bool = True) -> Opened:
     table = select_layers(table, choices.layers or ())
     if choices.limit_units is not None:
         table["units"] = choices.limit_units
+    if choices.precision is not None:
+        table["precision"] = choices.precision
     plugins = Plugins.find(choices.plugin_files or ())
     warn_of_plugins(plugins)
     if to_run:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from le_bench.errors import BenchError
+from le_bench.networks.batches import read_batches
 from le_bench.types import Images, require
 
 BATCH_SIZE = 128
@@ -27,19 +29,22 @@ def embed_images(
 ) -> Tensor:
     """Image features of `model.encode_image`, (N, D) float32 on the CPU, not scaled to length 1.
 
-    `transform` turns one RGB picture into (3, H, W). The model is moved to `device` and put in
-    eval mode; no random state and no gradient mode outside this call is touched.
+    `transform` turns one RGB picture into (3, H, W), in several threads at once. The model
+    is moved to `device` and put in eval mode; no random state and no gradient mode outside this
+    call is touched.
     """
     require(batch_size > 0, f"batch_size is {batch_size}; it must be at least 1")
     require(len(images) > 0, "there is no image to embed")
     model.to(device).eval()
     dtype = _floating_dtype(model)
 
+    def preprocess(pixels: Sequence[np.ndarray]) -> Tensor:
+        return torch.stack([transform(Image.fromarray(picture)) for picture in pixels])
+
     def batches() -> Iterator[Tensor]:
-        for start in range(0, len(images), batch_size):
-            rows = range(start, min(start + batch_size, len(images)))
-            pictures = [transform(Image.fromarray(pixels)) for pixels in images.read(rows)]
-            yield torch.stack(pictures).to(device, dtype)
+        everything = range(len(images))
+        for _, batch in read_batches(images, everything, preprocess, batch_size, device):
+            yield batch.to(dtype)
 
     encode = cast("Callable[[Tensor], Tensor]", model.encode_image)
     return _embed(encode, batches(), len(images))

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from le_bench.errors import NotApplicableError
+from le_bench.networks.batches import read_batches
+from le_bench.networks.directions import Directions, read_directions
 from le_bench.networks.layers import first_tensor, resolve_layers
+from le_bench.networks.precision import computing_in
 from le_bench.networks.recording import BATCH_SIZE, PassEnded
 from le_bench.types import Images, Layer, TargetModel
 
@@ -21,7 +24,8 @@ class LayerMaps:
     """The maps of one layer; see `types.Maps`.
 
     `images` refuses those that must stay hidden; `first` is the row of one that it gives.
-    `num_units` limits the layer to its first units. Memory holds `batch_size` images and maps.
+    `num_units` limits the layer to its first units. Memory holds maps of
+    `batch_size` images and three batches of input.
     """
 
     model: TargetModel
@@ -49,19 +53,37 @@ class LayerMaps:
             raise PassEnded
 
         module = resolve_layers(self.model.module, [self.layer])[0]
-        for part in torch.split(rows, self.batch_size):
-            batch = self.model.preprocess(self.images.read(part.tolist())).to(self.model.device)
+        for part, batch in read_batches(
+            self.images, rows.tolist(), self.model.preprocess, self.batch_size, self.model.device
+        ):
             kept.clear()
             # not around the yield: whoever reads the maps has hooks and gradients of their own
             handle = module.register_forward_hook(hook)
             try:
-                with torch.no_grad():
+                with torch.no_grad(), computing_in(self.model.precision, self.model.device):
                     self.model.module(batch)
             except PassEnded:
                 pass
             finally:
                 handle.remove()
-            yield part, positions(first_tensor(kept[0]), self.layer)[:, : self.num_units].float()
+            maps = positions(first_tensor(kept[0]), self.layer)
+            for rows_of_block, block in self._as_units(torch.tensor(part), maps):
+                yield rows_of_block, block[:, : self.num_units].float()
+
+    def _as_units(self, rows: Tensor, maps: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The maps themselves, or those of the layer's directions in blocks that fit memory."""
+        if self._directions is None:
+            yield rows, maps
+            return
+        done = 0
+        for block in self._directions.to(maps.device).maps(maps, self.layer):
+            yield rows[done : done + len(block)], block
+            done += len(block)
+
+    @cached_property
+    def _directions(self) -> Directions | None:
+        path = self.layer.directions
+        return None if path is None else read_directions(path)
 
 
 def positions(output: Tensor | None, layer: Layer) -> Tensor:

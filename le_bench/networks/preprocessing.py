@@ -60,9 +60,15 @@ class Preprocessing:
                 f"images of {len(sizes)} sizes, such as {_size(sizes[0])} and {_size(sizes[-1])}, "
                 "cannot form a batch; give the model `resize` and `crop`"
             )
-        batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).to(torch.float32)
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.mean, self.std))
-        return (batch / self.scale - mean) / std
+        height, width = sizes[0]
+        batch = np.empty((len(pictures), height, width * 3), np.float32)
+        # Whole rows of pixels in place, by numpy and in this thread alone: faster than torch here.
+        mean, std = (np.tile(np.asarray(v, np.float32), width) for v in (self.mean, self.std))
+        for values, pixels in zip(batch, pictures, strict=True):
+            np.divide(pixels.reshape(height, -1), np.float32(self.scale), out=values)
+            np.subtract(values, mean, out=values)
+            np.divide(values, std, out=values)
+        return torch.from_numpy(batch.reshape(-1, height, width, 3)).permute(0, 3, 1, 2)
 
     def _shape(self, pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[:2]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from le_bench.errors import LayerError
+from le_bench.networks.batches import READERS, read_batches
+from le_bench.networks.directions import Directions, read_directions
 from le_bench.networks.layers import HOW_TO_LIST, first_tensor, list_layers, pool, resolve_layers
-from le_bench.types import Activations, Images, Layer, TargetModel, require
+from le_bench.networks.precision import computing_in
+from le_bench.types import Activations, Images, Layer, TargetModel
 
 __all__ = ["list_layers", "record_activations", "resolve_layers"]
 
@@ -28,6 +31,7 @@ class _Recorder:
 
     layer: Layer
     num_images: int
+    directions: Directions | None = None
     values: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     rows: range = range(0)
     calls: int = 0
@@ -52,10 +56,16 @@ class _Recorder:
                 f"{len(self.rows)} images, which do not come first; choose another layer: "
                 f"{HOW_TO_LIST}"
             )
-        pooled = pool(tensor.detach(), self.layer)
+        pooled = self._pooled(tensor.detach())
         if self.values.numel() == 0:
             self.values = torch.empty(self.num_images, pooled.shape[1])
         self.values[self.rows.start : self.rows.stop] = pooled.cpu()
+
+    def _pooled(self, tensor: Tensor) -> Tensor:
+        if self.directions is None:
+            return pool(tensor, self.layer)
+        self.directions = self.directions.to(tensor.device)
+        return self.directions.pooled(tensor, self.layer)
 
 
 def record_activations(
@@ -64,12 +74,15 @@ def record_activations(
     layers: Sequence[Layer],
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    readers: int = READERS,
 ) -> dict[Layer, Activations]:
     """Pooled activations (N, U) of all these layers, from one forward pass over the images.
 
     Outputs are pooled in float32 inside the hook and copied, so that an in-place layer behind the
-    recorded one does not reach them; of a tuple the first tensor counts. Memory holds one batch
-    and N x U numbers a layer. After the first batch a pass ends behind the last recorded layer.
+    recorded one does not reach them; of a tuple the first tensor counts. Memory holds three batches
+    of input (`readers` threads read ahead) and N x U numbers a layer. After the first batch a pass
+    ends behind the last recorded layer.
     `progress` is told (images done, N) after each batch. Hooks are removed however this ends.
 
     Raises LayerError for a layer that does not exist, does not run or runs twice in a pass, gives
@@ -78,26 +91,31 @@ def record_activations(
     The authors keep activations as float16, which changes them on the second run (relative error
     5e-4, infinity above 65504); here they stay float32.
     """
-    require(batch_size > 0, f"batch_size is {batch_size}; it must be at least 1")
     modules = resolve_layers(model.module, layers)
-    recorders = [_Recorder(layer, len(images)) for layer in layers]
-    with _hooked(modules, recorders) as stop_early:
-        for start in range(0, len(images), batch_size):
-            rows = range(start, min(start + batch_size, len(images)))
+    recorders = [_Recorder(layer, len(images), _directions(layer)) for layer in layers]
+    everything = range(len(images))
+    reading = read_batches(
+        images, everything, model.preprocess, batch_size, model.device, readers=readers
+    )
+    with closing(reading) as batches, _hooked(modules, recorders) as stop_early:
+        for rows, batch in batches:
             for recorder in recorders:
-                recorder.rows, recorder.calls = rows, 0
-            batch = model.preprocess(images.read(rows)).to(model.device)
+                recorder.rows, recorder.calls = range(rows[0], rows[-1] + 1), 0
             try:
                 # inference_mode would make tensors that explainers cannot take gradients through
-                with torch.no_grad():
+                with torch.no_grad(), computing_in(model.precision, model.device):
                     model.module(batch)
             except PassEnded:
                 pass
             _require_all_ran(recorders)
             stop_early()
             if progress is not None:
-                progress(rows.stop, len(images))
+                progress(rows[-1] + 1, len(images))
     return {recorder.layer: Activations(recorder.layer, recorder.values) for recorder in recorders}
+
+
+def _directions(layer: Layer) -> Directions | None:
+    return None if layer.directions is None else read_directions(layer.directions)
 
 
 @contextmanager

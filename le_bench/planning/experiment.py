@@ -15,7 +15,7 @@ from le_bench.components import (
     Scorer,
     Simulator,
 )
-from le_bench.types import ImpactOptions, Layer
+from le_bench.types import ImpactOptions, Layer, Precision
 
 C = TypeVar("C", bound=Component)
 
@@ -45,6 +45,7 @@ class Experiment:
     by (model, layer, explainer, simulator, scorer); `compare` names pairs of explainers whose
     difference the board shows; `impact` asks for the Top Impact of every layer. Unless
     `allow_same_encoder`, a simulator never judges an explainer that used the very same encoder.
+    Networks compute in `precision`; embeddings of images are kept as `embeddings` (fp32 or fp16).
     """
 
     name: str
@@ -60,5 +61,7 @@ class Experiment:
     published: Mapping[tuple[str, ...], float] = field(default_factory=dict)
     compare: tuple[tuple[str, str], ...] = ()
     units: int | None = None
+    precision: Precision = "fp32"
+    embeddings: Precision = "fp32"
     allow_same_encoder: bool = False
     impact: ImpactOptions | None = None

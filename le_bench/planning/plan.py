@@ -13,7 +13,7 @@ from typing import Any
 from le_bench.boards.records import Cell
 from le_bench.components import Component, Encoder, Explainer, Scorer, Simulator
 from le_bench.errors import MissingFileError, UnreadableFileError
-from le_bench.fingerprint import digest, fingerprint
+from le_bench.fingerprint import digest, fingerprint, path_digest
 from le_bench.planning.experiment import Experiment, ModelRow, Row
 from le_bench.planning.steps import NUMERICS, STAGES, Plan, PlannedCell, Stage, Step
 from le_bench.types import AblationOptions, ConceptSet, ImpactOptions, Layer
@@ -162,13 +162,17 @@ class _Planner:
 
     def _record(self, model: ModelRow, layer: Layer) -> _Place:
         source = self._print(model.component)
+        identity = [layer.path, layer.pooling]
+        if layer.directions is not None:
+            identity.append(path_digest(layer.directions))
         key = self._add(
             "record",
             f"{model.id} / {layer}",
             {
                 "dataset": self.dataset,
                 "model": source,
-                "layer": [layer.path, layer.pooling],
+                "layer": identity,
+                **self._if_not_fp32("precision"),
             },
             group=digest([source, self.dataset]),
             model=model,
@@ -176,11 +180,17 @@ class _Planner:
         )
         return _Place(model, layer, key)
 
+    def _if_not_fp32(self, option: str) -> dict[str, str]:
+        """The experiment's number type of this name as part of a key, unless it is the usual."""
+        value = str(getattr(self.experiment, option))
+        return {} if value == "fp32" else {option: value}
+
     def _embed(self, encoder: Encoder, concept_sets: tuple[ConceptSet, ...]) -> tuple[str, ...]:
         """The steps that give an encoder's embeddings and constants for these concept sets."""
         name = self._name(encoder)
         content = {"encoder": self._print(encoder), "dataset": self.dataset}
-        images = self._add("embed-images", name, content, encoder=encoder)
+        types = self._if_not_fp32("precision") | self._if_not_fp32("embeddings")
+        images = self._add("embed-images", name, content | types, encoder=encoder)
         texts = []
         for concepts in dict.fromkeys((ConceptSet("dataset"), *concept_sets)):
             own: dict[str, Any] = dict(content)

@@ -10,12 +10,11 @@ from typing import Any, cast, get_args
 from le_bench.components import (
     DatasetSource,
     Encoder,
-    ModelSource,
 )
 from le_bench.errors import BenchError, ExperimentError, MissingFileError, unknown_name
-from le_bench.networks.layers import expand_path
 from le_bench.planning.concept_sets import ConceptSets
 from le_bench.planning.experiment import Experiment, ModelRow, Row
+from le_bench.planning.layer_rows import LayerReader
 from le_bench.planning.options import (
     Faults,
     Surroundings,
@@ -24,7 +23,7 @@ from le_bench.planning.options import (
     short_options,
 )
 from le_bench.plugins import Plugins
-from le_bench.types import ImpactOptions, Layer, Pooling
+from le_bench.types import ImpactOptions, Precision
 
 ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
 KEYS = (
@@ -33,6 +32,8 @@ KEYS = (
     "description",
     "seed",
     "units",
+    "precision",
+    "embeddings",
     "allow_same_encoder",
     "dataset",
     "encoders",
@@ -81,15 +82,6 @@ def _listed(source: Path, messages: Sequence[str], noun: str) -> str:
     )
 
 
-def dotted(path: str) -> str:
-    """A module path with the spelling `mlp[1]` turned into `mlp.1`.
-
-    >>> dotted("encoder.layers[11].mlp[1]")
-    'encoder.layers.11.mlp.1'
-    """
-    return re.sub(r"\[(\d+)\]", r".\1", path)
-
-
 class _Reader:
     """Reads one table; every method notes faults and goes on."""
 
@@ -119,6 +111,8 @@ class _Reader:
             "units": self._plain("units", int, 0) or None,
             "allow_same_encoder": self._plain("allow_same_encoder", bool, False),
             "impact": self._impact(),
+            "precision": self._one_of("precision", get_args(Precision)),
+            "embeddings": self._one_of("embeddings", ("fp32", "fp16")),
             "dataset": self._dataset(),
             "encoders": self.surroundings.encoders,
             "models": tuple(self._rows("models", self._model_row)),
@@ -141,6 +135,12 @@ class _Reader:
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             words = {str: "text", int: "a whole number", bool: "true or false"}
             self.faults.add(key, f"must be {words[kind]}, not {value!r}")
+        return value
+
+    def _one_of(self, key: str, known: Sequence[str]) -> Any:
+        value = self._plain(key, str, known[0])
+        if isinstance(value, str) and value not in known:
+            self.faults.add(key, unknown_name("number type", value, known))
         return value
 
     def _component(self, kind: str, table: Any, where: str, drop: Sequence[str]) -> Any:
@@ -215,43 +215,8 @@ class _Reader:
     def _model_row(self, table: Any, where: str) -> ModelRow | None:
         component = self._component("model", table, where, ("id", "layers"))
         given = table.get("layers") if isinstance(table, Mapping) else None
-        layers = self._layers(given, component, where)
+        layers = LayerReader(component, self.source.parent, where, self.faults).read(given)
         return component and ModelRow(self._id(table, where), component, layers)
-
-    def _layers(self, given: Any, model: ModelSource | None, where: str) -> tuple[Layer, ...]:
-        layers: list[Layer] = []
-        if not isinstance(given, list) or not given:
-            self.faults.add(where, "layers must be a list of module paths such as ['layer4']")
-            return ()
-        for item in given:
-            path: Any = item
-            pooling: Any = "avg"
-            if isinstance(item, Mapping) and set(item) == {"path", "pooling"}:
-                path, pooling = item["path"], item["pooling"]
-            if not isinstance(path, str) or not path:
-                self.faults.add(
-                    where, f"a layer is a path or {{path = ..., pooling = ...}}, not {item!r}"
-                )
-            elif pooling not in get_args(Pooling):
-                self.faults.add(where, unknown_name("pooling", str(pooling), get_args(Pooling)))
-            else:
-                for found in self._expanded(dotted(path), model, where):
-                    if Layer(found, pooling) in layers:
-                        self.faults.add(where, f"layer '{found}' is listed twice")
-                    layers.append(Layer(found, pooling))
-        return tuple(layers)
-
-    def _expanded(self, path: str, model: ModelSource | None, where: str) -> Sequence[str]:
-        """The module paths that a path with wildcards stands for, or the path itself."""
-        if "*" not in path:
-            return [path]
-        if model is None:  # its faults are noted already
-            return []
-        try:
-            return expand_path(model.skeleton().module, path)
-        except BenchError as error:
-            self.faults.add(where, str(error))
-            return []
 
     def _id(self, table: Mapping[str, Any], where: str) -> str:
         name = table.get("id", table.get("use"))

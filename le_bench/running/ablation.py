@@ -68,6 +68,7 @@ def ablate(workspace: Workspace, step: Step) -> Artifact:
     """All that the losses of a layer with replaced units follow from."""
     if step.model is None or step.layer is None or step.ablation is None:
         raise TypeError("an ablate step has no model, layer or options")
+    _layer(step)
     temperature = _temperature(workspace, step, step.ablation.temperature)
     judged = _judged(workspace, step, temperature)
     ablator = _ablator(workspace, step)
@@ -117,6 +118,11 @@ def _images(workspace: Workspace) -> OwnImages:
 def _layer(step: Step) -> Layer:
     if step.layer is None:
         raise TypeError(f"a step of stage {step.stage} has no layer")
+    if step.layer.directions is not None:
+        raise NotApplicableError(
+            "replacing units changes them inside the network, where the directions of "
+            f"{step.layer.directions.name} do not exist"
+        )
     return step.layer
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from le_bench.errors import BenchError, UnreadableFileError
+from le_bench.networks.directions import read_directions
 from le_bench.networks.recording import resolve_layers
 from le_bench.planning.plan import Plan, Step
 from le_bench.running.executors import Executor, Task
@@ -103,6 +104,9 @@ def _check_layers(workspace: Workspace, steps: Sequence[Step]) -> None:
     row = steps[0].model
     if row is not None:
         layers = [step.layer for step in steps if step.layer is not None]
+        for path in dict.fromkeys(layer.directions for layer in layers):
+            if path is not None:
+                read_directions(path)
         resolve_layers(workspace.model(row).module, layers)
 
 

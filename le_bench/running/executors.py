@@ -60,6 +60,8 @@ class Recipe:
     device: str
     batch_size: int
     working_bytes: int
+    auto_batch: bool = False
+    channels_last: bool = False
 
     def workspace(self) -> Workspace:
         """The workspace of this recipe, with everything loaded anew."""
@@ -67,7 +69,15 @@ class Recipe:
         experiment = build_experiment(self.table, self.source, plugins)
         plan = make_plan(experiment, plugins.origins)
         device = torch.device(self.device)
-        return Workspace(plan, Store(self.cache), device, self.batch_size, self.working_bytes)
+        return Workspace(
+            plan,
+            Store(self.cache),
+            device,
+            self.batch_size,
+            self.working_bytes,
+            self.auto_batch,
+            self.channels_last,
+        )
 
 
 class InProcess:

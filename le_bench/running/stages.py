@@ -14,6 +14,7 @@ from torch import Tensor
 
 from le_bench.errors import BenchError, NotApplicableError
 from le_bench.formulas.calibration import fit_calibration
+from le_bench.networks.precision import computing_in
 from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
 from le_bench.running.ablation import ablate, impact, layer_losses, temper
@@ -103,8 +104,11 @@ def _record(workspace: Workspace, steps: Sequence[Step]) -> list[Artifact]:
 
 
 def _embed_images(workspace: Workspace, step: Step) -> Artifact:
-    values = _encoder(step).encode_images(workspace.dataset.images, workspace.device)
-    return Artifact({"values": unit_rows(values)})
+    experiment = workspace.plan.experiment
+    with computing_in(experiment.precision, workspace.device):
+        values = _encoder(step).encode_images(workspace.dataset.images, workspace.device)
+    rows = unit_rows(values)
+    return Artifact({"values": rows.half() if experiment.embeddings == "fp16" else rows})
 
 
 def _embed_texts(workspace: Workspace, step: Step) -> Artifact:
@@ -148,7 +152,9 @@ def _calibrate(workspace: Workspace, step: Step) -> Artifact:
 def _cosines(workspace: Workspace, step: Step, rows: Tensor, texts: Sequence[str]) -> Tensor:
     images, own = (workspace.artifact(key) for key in step.inputs)
     place = {text: row for row, text in enumerate(own.record["texts"])}
-    return images.tensors["values"][rows] @ own.tensors["values"][[place[t] for t in texts]].T
+    return (
+        images.tensors["values"][rows].float() @ own.tensors["values"][[place[t] for t in texts]].T
+    )
 
 
 def _simulate(workspace: Workspace, step: Step) -> Artifact:

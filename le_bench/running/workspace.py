@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from torch.nn import functional
 from le_bench.components import Encoder
 from le_bench.errors import BenchError
 from le_bench.fingerprint import digest
+from le_bench.networks.batch_size import find_batch_size
 from le_bench.networks.kept_maps import KeptMaps
 from le_bench.networks.maps import LayerMaps
 from le_bench.planning.experiment import ModelRow
@@ -42,7 +43,8 @@ class Workspace:
     """Loads each thing once.
 
     `batch_size` images go through a target model at a time; `working_bytes` of the device are for a
-    component to work in.
+    component to work in. With `auto_batch`, loading a model sets `batch_size` to what that memory
+    holds. With `channels_last` the weights of target models are laid out so.
     """
 
     plan: Plan
@@ -50,6 +52,8 @@ class Workspace:
     device: torch.device
     batch_size: int = 256
     working_bytes: int = WORKING_BYTES
+    auto_batch: bool = False
+    channels_last: bool = False
     _kept: OrderedDict[str, Artifact] = field(default_factory=OrderedDict)
     _model: tuple[str, TargetModel] | None = None
     _maps: tuple[tuple[str, str], KeptMaps] | None = None
@@ -65,8 +69,18 @@ class Workspace:
         """The target model of a row; the latest one stays loaded."""
         if self._model is None or self._model[0] != row.id:
             self._model = None  # let the previous one go before the next one comes
-            self._model = (row.id, row.component.load(self.device))
+            self._model = (row.id, self._prepared(row.component.load(self.device)))
         return self._model[1]
+
+    def _prepared(self, model: TargetModel) -> TargetModel:
+        """A loaded model as this run wants it computed."""
+        model = replace(model, precision=self.plan.experiment.precision)
+        if self.channels_last:
+            model.module.to(memory_format=torch.channels_last)
+        if self.auto_batch:
+            image = model.preprocess(self.dataset.images.read([0]))
+            self.batch_size = find_batch_size(model, image, self.working_bytes)
+        return model
 
     def artifact(self, key: str) -> Artifact:
         """What an earlier step gave, fully checked. Raises MissingInputError if it is not whole."""
@@ -162,7 +176,7 @@ class StoredEncodings:
         """(N, D), rows of length 1 for the images of the view and NaN for all others."""
         if encoder not in self._images:
             step = self._of(encoder, "embed-images")[0]
-            values = self._workspace.artifact(step.key).tensors["values"]
+            values = self._workspace.artifact(step.key).tensors["values"].float()
             own = torch.full_like(values, torch.nan)
             own[self._rows] = values[self._rows]
             self._images[encoder] = own

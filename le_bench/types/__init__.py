@@ -15,6 +15,7 @@ from le_bench.types.common import (
     SPLITS,
     WORKING_BYTES,
     Pooling,
+    Precision,
     Split,
     require,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "Outcome",
     "PixelLabels",
     "Pooling",
+    "Precision",
     "Presence",
     "ProbeDataset",
     "ProbeView",

@@ -60,7 +60,7 @@ class Presence:
 
 
 class Images(Protocol):
-    """Probe images by row."""
+    """Probe images by row; may be read from several threads at once."""
 
     def __len__(self) -> int: ...
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from le_bench.types.common import Pooling, require
+from le_bench.types.common import Pooling, Precision, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,27 +18,34 @@ class Layer:
     """A layer of a target model: its module path and how positions are pooled.
 
     `avg` and `max` pool over the positions of a map (N, U, h, w) or of tokens (N, T, U) and leave
-    (N, U) as it is; `first` takes the class token of (N, T, U); `none` demands (N, U).
+    (N, U) as it is; `first` takes the class token of (N, T, U); `none` demands (N, U). With
+    `directions`, a file that `networks.directions` reads, the units are directions over those of
+    the module, computed at each position before pooling.
     """
 
     path: str
     pooling: Pooling = "avg"
+    directions: Path | None = None
 
     def __str__(self) -> str:
-        return self.path if self.pooling == "avg" else f"{self.path}:{self.pooling}"
+        name = self.path if self.pooling == "avg" else f"{self.path}:{self.pooling}"
+        return name if self.directions is None else f"{name} via {self.directions.stem}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetModel:
     """A network to be explained, on its device and in eval mode.
 
-    `preprocess` turns a list of uint8 RGB images into the float input batch (B, 3, H, W).
+    `preprocess` turns a list of uint8 RGB images into the float input batch (B, 3, H, W), each
+    image by itself, and may be called from several threads at once. With a `precision` other than
+    fp32 the network is run under autocast.
     """
 
     name: str
     module: nn.Module
     preprocess: Callable[[Sequence[np.ndarray]], Tensor]
     device: torch.device
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

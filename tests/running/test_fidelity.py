@@ -12,7 +12,8 @@ from le_bench.boards.leaderboard import render
 from le_bench.boards.simulators import SimulatorFidelity, read_fidelities
 from le_bench.cli import call
 from le_bench.planning.plan import make_plan
-from le_bench.planning.reading import build_experiment, read_table
+from le_bench.planning.reading import build_experiment
+from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
 from le_bench.running.fidelity import nearly_same
 from le_bench.running.store import Store
