@@ -22,7 +22,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 def _json_object(given: Any) -> Any:
     """Options as plain JSON (tuples become lists); NaN and infinity are refused."""
-    return json.loads(json.dumps(given, allow_nan=False))
+    return json.loads(json.dumps(given, allow_nan=False, sort_keys=True))
 
 
 Name = Annotated[str, Field(min_length=1)]
