@@ -244,7 +244,7 @@ def test_unknown_scorers_are_named(tmp_path: Path, capsys: pytest.CaptureFixture
 
     assert code == 2
     assert capsys.readouterr().err == (
-        "error: unknown scorer 'corelation'; did you mean 'correlation'?\n"
+        "error: unknown scorer 'corelation'; did you mean 'correlation' or 'ablation'?\n"
     )
     assert not (tmp_path / "boards").exists()
 
