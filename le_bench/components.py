@@ -17,6 +17,8 @@ from torch import Tensor
 
 from le_bench.errors import MissingFileError
 from le_bench.types import (
+    AblationOptions,
+    Ablations,
     Activations,
     Calibration,
     Evidence,
@@ -33,12 +35,17 @@ from le_bench.types import (
 
 @dataclass(frozen=True)
 class Component(ABC):
-    """Base of all components; not subclassed by plugins directly."""
+    """Base of all components; not subclassed by plugins directly.
+
+    `how_to_get` says for a `Path` field where its file or folder comes from, as the end of the
+    message that it is not there.
+    """
 
     kind: ClassVar[str]
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reference: ClassVar[str] = ""
+    how_to_get: ClassVar[Mapping[str, str]] = {}
     short_form: ClassVar[tuple[str, ...]] = ()  # options of `use = "NAME:FIRST@SECOND"`, in order
 
     def identity(self) -> str:
@@ -52,7 +59,8 @@ class Component(ABC):
     def missing(self) -> str:
         """What must be fetched before this can be used, how, and where to put it; empty if nothing.
 
-        Asks no network. Plans show it.
+        Asks no network. Plans show it. Files of `Path` fields are the core's affair; this is for
+        what goes by name, such as published weights.
         """
         return ""
 
@@ -75,6 +83,10 @@ class DatasetSource(Component):
     @abstractmethod
     def load(self) -> ProbeDataset:
         """Read or draw the dataset. Raises a BenchError that names the file if it cannot."""
+
+    def expected_images(self) -> int | None:
+        """How many images it has, if that is known without reading it; plans reckon with it."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,10 @@ class Encoder(Component):
     @abstractmethod
     def encode_texts(self, texts: Sequence[str], device: torch.device) -> Tensor:
         """(C, D) float32 on the CPU; the core scales rows to length 1."""
+
+    def image_work(self) -> tuple[float, int] | None:
+        """Operations for an image, and D, if known without weights; plans reckon with it."""
+        return None
 
     def constants(self) -> Calibration | None:
         """Fixed a and b of P = sigmoid(a * (cosine + b)), or None to have them fitted."""
@@ -152,20 +168,31 @@ class Simulator(Component):
 
 @dataclass(frozen=True)
 class Scorer(Component):
-    """Compares simulated with real activations."""
+    """Compares simulated with real activations.
+
+    `bounds` are the least and greatest score there can be, None if there are none.
+    """
 
     kind: ClassVar[str] = "scorer"
+    bounds: ClassVar[tuple[float, float] | None] = None
     higher_is_better: ClassVar[bool] = True
-    needs_model: ClassVar[bool] = False
 
     @abstractmethod
     def score(
         self,
         simulations: Mapping[Split, Simulation],
         activations: Mapping[Split, Activations],
-        model: TargetModel | None,
+        ablations: Ablations | None,
     ) -> Score:
-        """One number a unit. The mappings hold val and test rows; `model` only if needed."""
+        """One number a unit. The mappings hold val and test rows.
+
+        `ablations` is what `ablation_options` asks for, made once for all scorers and cells of a
+        layer that ask for the same; None if it asks for nothing.
+        """
+
+    def ablation_options(self) -> AblationOptions | None:
+        """How this scorer has units of the target model replaced; None if it never does."""
+        return None
 
 
 KINDS: Mapping[str, type[Component]] = {

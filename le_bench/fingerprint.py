@@ -8,13 +8,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from le_bench.components import Component
+from le_bench.digests import FileDigests
 from le_bench.errors import UnreadableFileError
 from le_bench.types import ConceptSet
+
+DIGESTS = FileDigests()  # of this process; the command line says where they are kept
 
 
 def digest(content: Any) -> str:
@@ -27,30 +29,27 @@ def digest(content: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def path_digest(path: Path) -> str:
+def path_digest(path: Path, digests: FileDigests = DIGESTS) -> str:
     """SHA-256 of a file, or of a folder's sorted relative names and contents.
 
-    The name and place of `path` itself do not matter. Unchanged files (same place, size, time of
-    change and inode) are read once a process.
+    The name and place of `path` itself do not matter. Unchanged files (same place, size, times of
+    change and inode) are not read again.
 
     Raises UnreadableFileError if there is nothing or it cannot be read.
     """
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        return digest([[file.relative_to(path).as_posix(), path_digest(file)] for file in files])
+        entries = [
+            [file.relative_to(path).as_posix(), path_digest(file, digests)] for file in files
+        ]
+        digests.keep()
+        return digest(entries)
     try:
-        stat = path.stat()
-        return _file_digest(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        return digests.of(path)
     except FileNotFoundError:
         raise UnreadableFileError(f"{path}: no such file or folder; check the path") from None
     except OSError as error:
         raise UnreadableFileError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-@lru_cache(maxsize=1_000_000)
-def _file_digest(path: Path, size: int, changed: int, inode: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(component: Component, origins: Mapping[type[Component], str]) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def _content(value: Any, origins: Mapping[type[Component], str]) -> Any:  # noqa
     if isinstance(value, Component):
         return fingerprint(value, origins)
     if isinstance(value, ConceptSet):
-        return None if value.concepts is None else list(value.concepts)
+        return value.content
     if isinstance(value, Path):
         return path_digest(value)
     if isinstance(value, Enum):

@@ -12,12 +12,18 @@ from pathlib import Path
 from le_bench.boards.companions import read_about, read_costs, read_explanations
 from le_bench.boards.files import ResultError, file_name, write_text
 from le_bench.boards.folders import remove
-from le_bench.boards.grid import make_grids
+from le_bench.boards.grid import make_grids, natural
+from le_bench.boards.impact import LayerImpact, read_impacts
 from le_bench.boards.pages import MARKS, Board, board_json, board_page, index_page
 from le_bench.boards.records import About, Costs, Failure, LayerExplanations, Result
 from le_bench.boards.results import mixed_faults, read_failures, read_results
+from le_bench.boards.scorers import PAGE as SCORERS
+from le_bench.boards.scorers import ScorerCheck, read_checks, scorers_page
+from le_bench.boards.simulators import PAGE as SIMULATORS
+from le_bench.boards.simulators import SimulatorFidelity, read_fidelities, simulators_page
 
 INDEX = "README"
+RESERVED = (INDEX.lower(), SCORERS, SIMULATORS)  # names of pages that are no experiment's
 
 
 def render(
@@ -27,19 +33,23 @@ def render(
     costs: Sequence[Costs] = (),
     failures: Sequence[Failure] = (),
     about: Sequence[About] = (),
+    scorers: Sequence[ScorerCheck] = (),
+    simulators: Sequence[SimulatorFidelity] = (),
+    impacts: Sequence[LayerImpact] = (),
     include_partial: bool = False,
 ) -> dict[str, str]:
     """The boards as texts by file name, relative to the leaderboards folder.
 
     `README.md` is the index, `<experiment>.md` one board, `<experiment>.json` the same numbers
-    for machines. `about` gives titles, descriptions and further pairs of explainers to compare. The
-    order of no argument matters.
+    for machines, `scorers.md` and `simulators.md` what was found of these if anything was. `about`
+    gives titles, descriptions and further pairs of explainers to compare. The order of no argument
+    matters.
 
     Raises ResultError for partial results, unless asked for with `include_partial` (boards then
     carry a watermark), and for results that do not go together.
     """
     ordered = sorted(results, key=lambda result: result.cell)
-    _check(ordered, include_partial)
+    _check(ordered, impacts, include_partial)
     grids = make_grids(ordered, failures)
     boards = [
         Board(
@@ -59,31 +69,55 @@ def render(
                 for cost in each.cells
             },
             about=next((each for each in about if each.experiment == experiment), None),
+            impacts=tuple(
+                sorted(
+                    (each for each in impacts if each.experiment == experiment),
+                    key=lambda each: natural((each.model, each.layer)),
+                )
+            ),
         )
-        for experiment in sorted({grid.experiment for grid in grids})
+        for experiment in sorted(
+            {grid.experiment for grid in grids} | {each.experiment for each in impacts}
+        )
     ]
     files = {f"{board.file}.md": board_page(board) for board in boards}
     files |= {f"{board.file}.json": board_json(board) for board in boards}
-    return files | {f"{INDEX}.md": index_page(boards)}
+    further = {}
+    if scorers:
+        in_order = sorted(scorers, key=lambda check: check.scorer.name)
+        further[SCORERS] = scorers_page(in_order, MARKS[".md"])
+    if simulators:
+        by_name = sorted(simulators, key=lambda each: (each.experiment, each.simulator))
+        further[SIMULATORS] = simulators_page(by_name, MARKS[".md"])
+    files |= {f"{name}.md": text for name, text in further.items()}
+    return files | {f"{INDEX}.md": index_page(boards, further=list(further))}
 
 
 def board_files(folder: Path, *, include_partial: bool = False) -> dict[str, str]:
     """The boards of a leaderboards folder, rendered from the records under it.
 
-    Read are `results/`, `explanations/`, `costs/` and `about/`. Raises ResultError as reading
-    them and `render` do.
+    Read are `results/`, `explanations/`, `costs/`, `about/`, `impact/`, `scorers/` and
+    `simulators/`. There may be no results if there are impacts or checks of scorers. Raises
+    ResultError as reading them and `render` do.
     """
+    impacts, scorers = read_impacts(folder / "impact"), read_checks(folder / SCORERS)
+    alone = bool(impacts or scorers) and not (folder / "results").is_dir()
     return render(
-        read_results(folder / "results"),
+        [] if alone else read_results(folder / "results"),
         explanations=read_explanations(folder / "explanations"),
         costs=read_costs(folder / "costs"),
         failures=read_failures(folder / "results"),
         about=read_about(folder / "about"),
+        scorers=scorers,
+        simulators=read_fidelities(folder / SIMULATORS),
+        impacts=impacts,
         include_partial=include_partial,
     )
 
 
-def _check(results: Sequence[Result], include_partial: bool) -> None:
+def _check(
+    results: Sequence[Result], impacts: Sequence[LayerImpact], include_partial: bool
+) -> None:
     faults = mixed_faults(results)
     if faults:
         listed = "".join(f"\n- {fault}" for fault in sorted(faults))
@@ -95,12 +129,19 @@ def _check(results: Sequence[Result], include_partial: bool) -> None:
             f"first is {limited[0]}; run them again without --limit-units, or ask for partial "
             "results to see a board with a watermark"
         )
+    some = [impact for impact in impacts if impact.partial]
+    if some and not include_partial:
+        raise ResultError(
+            f"{len(some)} of {len(impacts)} records of Top Impact are partial (made with "
+            f"--limit-units), the first is {some[0].experiment}: {some[0].model}, {some[0].layer}; "
+            "run `le-bench impact` again without --limit-units"
+        )
 
 
 def _board_name(experiment: str) -> str:
-    """The file name, without suffix, of an experiment's board; never that of the index."""
+    """The file name, without suffix, of an experiment's board; never that of another page."""
     name = file_name(experiment)
-    return f"%{ord(name[0]):02X}{name[1:]}" if name.lower() == INDEX.lower() else name
+    return f"%{ord(name[0]):02X}{name[1:]}" if name.lower() in RESERVED else name
 
 
 def write_boards(folder: Path, files: Mapping[str, str]) -> list[str]:

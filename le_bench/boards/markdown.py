@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
-import pandas as pd
 from tabulate import tabulate
 
 MISSING = "—"
@@ -84,9 +83,9 @@ def table(rows: Sequence[Mapping[str, str]], *, right: Sequence[str] = ()) -> st
     """
     if not rows:
         return ""
-    frame = pd.DataFrame(list(rows), dtype=object)
-    escaped = [[cell.replace("|", r"\|") for cell in row] for row in frame.to_numpy().tolist()]
-    headers = [str(header).replace("|", r"\|") for header in frame.columns]
+    names = list(rows[0])
+    escaped = [[row[name].replace("|", r"\|") for name in names] for row in rows]
+    headers = [name.replace("|", r"\|") for name in names]
     letters = {char for row in [headers, *escaped] for char in "".join(row)}
     wide = sorted(char for char in letters if not char.isascii())
     there = {ord(char): 0xE000 + index for index, char in enumerate(wide)}  # private use: width 1
@@ -96,7 +95,7 @@ def table(rows: Sequence[Mapping[str, str]], *, right: Sequence[str] = ()) -> st
         headers=[header.translate(there) for header in headers],
         tablefmt="pipe",
         disable_numparse=True,
-        colalign=["right" if header in right else "left" for header in frame.columns],
+        colalign=["right" if header in right else "left" for header in names],
     )
     return text.translate(back)
 

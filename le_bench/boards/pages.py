@@ -9,8 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from le_bench.boards import tables
+from le_bench.boards.analyses import analysis_blocks, fits_json
 from le_bench.boards.files import dump_json
 from le_bench.boards.grid import Grid
+from le_bench.boards.impact import LayerImpact, impact_blocks
 from le_bench.boards.markdown import MISSING, number, page, prose, shown, table
 from le_bench.boards.provenance import provenance
 from le_bench.boards.records import About, Cost, LayerExplanations, Result
@@ -70,6 +72,7 @@ class Board:
     explanations: Mapping[tuple[str, str, str], LayerExplanations]
     costs: Mapping[tuple[str, str, str], Cost]
     about: About | None = None
+    impacts: tuple[LayerImpact, ...] = ()
 
     @property
     def title(self) -> str:
@@ -79,12 +82,16 @@ class Board:
     @property
     def watermark(self) -> str:
         """The warning that partial results carry, or nothing."""
-        return _WATERMARK if any(result.partial for result in self.results) else ""
+        some = any(result.partial for result in self.results)
+        return _WATERMARK if some or any(each.partial for each in self.impacts) else ""
 
 
 def board_page(board: Board) -> str:
     """The Markdown page of one experiment."""
-    datasets = sorted({result.cell.dataset for result in board.results})
+    datasets = sorted(
+        {result.cell.dataset for result in board.results}
+        | {impact.dataset for impact in board.impacts}
+    )
     blocks = [
         MARKS[".md"],
         f"# {prose(board.title)}",
@@ -95,6 +102,8 @@ def board_page(board: Board) -> str:
     for scorer, group in groupby(board.grids, key=lambda grid: grid.scorer):
         blocks += _scorer_blocks(scorer, tuple(group), board)
     blocks += _figure_blocks(board)
+    blocks += analysis_blocks(board.grids)
+    blocks += impact_blocks(board.impacts)
     blocks += _example_blocks(board)
     if board.results:
         blocks += ["## Provenance", provenance(board.results, list(board.costs.values()))]
@@ -156,6 +165,8 @@ def board_json(board: Board) -> str:
                 for column in grid.columns
                 if (cell := _cell_json(grid, name, column, board)) is not None
             ],
+            **({"impact": [_impact_json(each) for each in board.impacts]} if board.impacts else {}),
+            **({"correlation_against_ablation": fits} if (fits := fits_json(board.grids)) else {}),
         }
     )
 
@@ -200,8 +211,24 @@ def _cell_json(
     }
 
 
-def index_page(boards: Sequence[Board]) -> str:
-    """The index: the best explainer of every experiment, scorer and simulator."""
+def _impact_json(impact: LayerImpact) -> dict[str, Any]:
+    means = {
+        f"{fraction:g}": sum(values) / len(values) if values else None
+        for fraction in impact.fractions
+        for values in [impact.defined(fraction)]
+    }
+    return {
+        "model": impact.model,
+        "layer": impact.layer,
+        "top_impact": means,
+        "num_units": impact.num_units,
+        "images": impact.images,
+        "key": impact.key,
+    }
+
+
+def index_page(boards: Sequence[Board], further: Sequence[str] = ()) -> str:
+    """The index: the best explainer of each experiment, scorer and simulator, and further pages."""
     rows = [
         {
             "experiment": f"[{shown(board.experiment)}]({quote(board.file)}.md)",
@@ -225,6 +252,9 @@ def index_page(boards: Sequence[Board]) -> str:
         if rows
         else "There are no results yet.",
         table(rows, right=["mean over layers", "layers", "explainers", "failed cells"]),
+        f"See also the boards of {' and '.join(f'[{name}]({name}.md)' for name in further)}."
+        if further
+        else "",
         _REGENERATE,
     )
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from le_bench.boards.markdown import MISSING, number, page, shown, table
-from le_bench.boards.records import Cost, Result
+from le_bench.boards.records import Constants, Cost, LogitTemperature, Result
 
 _KINDS = ("dataset", "model", "encoder", "explainer", "simulator", "scorer")
 
@@ -32,7 +32,9 @@ def provenance(results: Sequence[Result], costs: Sequence[Cost]) -> str:
         *(f"- seconds measured on {machine}" for machine in machines),
         f"- intervals of means: {'; '.join(sorted({r.score.interval for r in results}))}",
     ]
-    return page("\n".join(lines), _components(results), _calibrations(results)).rstrip()
+    return page(
+        "\n".join(lines), _components(results), _calibrations(results), _temperatures(results)
+    ).rstrip()
 
 
 def _components(results: Sequence[Result]) -> str:
@@ -64,10 +66,35 @@ def _calibrations(results: Sequence[Result]) -> str:
         }
         for result in results
         for each in result.made_by.calibrations
+        if isinstance(each, Constants)
     }
     if not found:
         return ""
     return page(
         "Calibration of presence, P = sigmoid(a · (cosine + b)):",
         table([found[key] for key in sorted(found)], right=["a", "b"]),
+    ).rstrip()
+
+
+def _temperatures(results: Sequence[Result]) -> str:
+    found = {
+        (each.model, each.value, each.source): {
+            "model": shown(each.model),
+            "temperature": number(each.value, 4),
+            "cross-entropy": number(each.cross_entropy, 4),
+            "at temperature 1": number(each.plain, 4),
+            "source": shown(each.source),
+        }
+        for result in results
+        for each in result.made_by.calibrations
+        if isinstance(each, LogitTemperature)
+    }
+    if not found:
+        return ""
+    return page(
+        "Temperature of target models' logits, and their cross-entropy on the val images:",
+        table(
+            [found[key] for key in sorted(found)],
+            right=["temperature", "cross-entropy", "at temperature 1"],
+        ),
     ).rstrip()

@@ -22,7 +22,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 def _json_object(given: Any) -> Any:
     """Options as plain JSON (tuples become lists); NaN and infinity are refused."""
-    return json.loads(json.dumps(given, allow_nan=False))
+    return json.loads(json.dumps(given, allow_nan=False, sort_keys=True))
 
 
 Name = Annotated[str, Field(min_length=1)]
@@ -80,6 +80,20 @@ class Constants:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class LogitTemperature:
+    """What a target model's logits were divided by, and how it came about.
+
+    `cross_entropy` is the mean over val images at this temperature, `plain` that at 1.
+    """
+
+    model: Name
+    value: Number
+    source: str
+    cross_entropy: Number
+    plain: Number
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Environment:
     """What the score was computed with; not part of any key."""
 
@@ -94,7 +108,8 @@ class Provenance:
     """How a result was made.
 
     `components` by kind (model, dataset, explainer, simulator, scorer), `inputs` the keys of the
-    steps that went in, by step, `images` the number of probe images by split.
+    steps that went in, by step, `images` the number of probe images by split. `calibrations` are
+    of encoders and, for scores that need its losses, of the target model.
     """
 
     environment: Environment
@@ -102,7 +117,7 @@ class Provenance:
     components: dict[Name, MadeWith]
     inputs: dict[str, str] = Field(default_factory=dict)
     images: dict[str, NonNegativeInt] = Field(default_factory=dict)
-    calibrations: tuple[Constants, ...] = ()
+    calibrations: tuple[Constants | LogitTemperature, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT)

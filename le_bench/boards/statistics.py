@@ -117,17 +117,16 @@ def bootstrap_intervals(
     enough = defined.sum(axis=1) > 1
     if not enough.any():
         return intervals
-    means = _resampled_means(rows[enough], defined[enough], resamples)
+    means = resampled_means(rows[enough], resamples)
     tail = (1 - confidence) / 2
     quantile = np.nanquantile if np.isnan(means).any() else np.quantile
     intervals[enough] = quantile(means, [tail, 1 - tail], axis=0).T
     return intervals
 
 
-def _resampled_means(
-    rows: Floats, defined: NDArray[np.bool_], resamples: NDArray[np.uint16]
-) -> Floats:
-    """Means of the P rows in each resample, (R, P); NaN where none of a row's units was drawn."""
+def resampled_means(rows: Floats, resamples: NDArray[np.uint16]) -> Floats:
+    """Means of (P, U) rows in each resample, (R, P); NaN where no defined unit of it was drawn."""
+    defined = ~np.isnan(rows)
     filled = np.where(defined, rows, 0.0).T
     present = defined.T.astype(np.float64)
     complete = bool(defined.all())

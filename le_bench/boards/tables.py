@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
-import pandas as pd
-
 from le_bench.boards.grid import Column, Grid, grid_differences, unit_values
 from le_bench.boards.markdown import (
     MINUS,
@@ -36,7 +34,7 @@ def main_table(grid: Grid) -> str:
     wide = len(grid.columns) > 1
     rows = []
     for name in grid.rows:
-        row = {"explainer": _row_title(grid, name)}
+        row = {"explainer": row_title(grid, name)}
         row |= {column_title(at): _cell(grid, name, at, notes) for at in grid.columns}
         if wide:
             row["mean over layers"] = _mean_cell(grid, name, notes)
@@ -45,7 +43,8 @@ def main_table(grid: Grid) -> str:
     return page(table(rows, right=headers), notes.lines()).rstrip()
 
 
-def _row_title(grid: Grid, name: str) -> str:
+def row_title(grid: Grid, name: str) -> str:
+    """An explainer as the first cell of its row, in italics for a reference row."""
     return f"*{shown(name)}*" if name in grid.reference_rows else shown(name)
 
 
@@ -131,7 +130,7 @@ def details_table(grid: Grid, costs: Mapping[tuple[str, str, str], Cost]) -> str
             rows.append(
                 {
                     "model / layer": column_title(column),
-                    "explainer": _row_title(grid, name),
+                    "explainer": row_title(grid, name),
                     "units": f"{score.num_units:,}",
                     "undefined": f"{score.num_undefined:,}",
                     "dead": f"{score.num_dead:,}",
@@ -158,7 +157,7 @@ def figures_table(grid: Grid, explanations: Sequence[LayerExplanations]) -> str:
                     by_column = found.setdefault((name, figure), {})
                     by_column.setdefault((layer.model, layer.layer), []).append(value)
     rows = [
-        {"explainer": _row_title(grid, name), "figure": shown(figure)}
+        {"explainer": row_title(grid, name), "figure": shown(figure)}
         | {column_title(at): _spread(by_column.get(at, ())) for at in grid.columns}
         for (name, figure), by_column in found.items()
     ]
@@ -181,37 +180,37 @@ def simulators_table(grids: Sequence[Grid]) -> str:
 
     Explainers without such a layer are left out; empty for a single simulator.
     """
-    cells = pd.DataFrame(
-        [
-            (name, grid.columns.index(column), grid.simulator, result.score.mean)
-            for grid in grids
-            for (name, column), result in grid.results.items()
-            if result.score.mean is not None
-        ],
-        columns=["explainer", "column", "simulator", "mean"],
-    )
-    if len(grids) < 2 or cells.empty:
+    simulators = [grid.simulator for grid in grids]
+    found: dict[str, dict[Column, dict[str, float]]] = {}
+    for grid in grids:
+        for (name, column), result in grid.results.items():
+            if result.score.mean is not None:
+                by_column = found.setdefault(name, {})
+                by_column.setdefault(column, {})[grid.simulator] = result.score.mean
+    shared = {
+        name: [means for means in by_column.values() if len(means) == len(grids)]
+        for name, by_column in found.items()
+    }
+    if len(grids) < 2 or not any(shared.values()):
         return ""
-    wide = cells.pivot_table(index=["explainer", "column"], columns="simulator", values="mean")
-    wide = wide.dropna()
-    if wide.empty or wide.shape[1] < len(grids):
-        return ""
-    means = wide.groupby(level="explainer").mean()
-    counts = wide.groupby(level="explainer").size()
     decimals = max(grid.decimals for grid in grids)
     rows = [
         {
-            "explainer": _row_title(grids[0], name),
+            "explainer": row_title(grids[0], name),
             **{
-                f"under {shown(simulator)}": number(float(means[simulator][name]), decimals)
-                for simulator in (grid.simulator for grid in grids)
+                f"under {shown(simulator)}": number(_average(layers, simulator), decimals)
+                for simulator in simulators
             },
-            "layers": str(counts[name]),
+            "layers": str(len(layers)),
         }
         for name in grids[0].rows
-        if name in means.index
+        if (layers := shared.get(name))
     ]
-    return table(rows, right=[*(f"under {shown(grid.simulator)}" for grid in grids), "layers"])
+    return table(rows, right=[*(f"under {shown(simulator)}" for simulator in simulators), "layers"])
+
+
+def _average(layers: Sequence[Mapping[str, float]], simulator: str) -> float:
+    return sum(means[simulator] for means in layers) / len(layers)
 
 
 def linear_formula(explanation: UnitExplanation) -> str:

@@ -10,7 +10,18 @@ from types import FrameType
 
 import typer
 
-from le_bench.cli import cache, layers, leaderboard, plan, plugins, run
+from le_bench.cli import (
+    cache,
+    compare,
+    doctor,
+    impact,
+    layers,
+    leaderboard,
+    plan,
+    plugins,
+    run,
+    scorers,
+)
 from le_bench.errors import BenchError
 
 app = typer.Typer(
@@ -24,7 +35,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (run, plan, plugins, layers, leaderboard):
+for module in (
+    run,
+    plan,
+    doctor,
+    plugins,
+    layers,
+    impact,
+    leaderboard,
+    compare,
+    scorers,
+):
     app.command(name=module.NAME)(module.command)
 app.add_typer(cache.app, name="cache")
 

@@ -53,6 +53,6 @@ def clear(
     folder = cache_folder(cache)
     if not yes:
         typer.confirm(f"Remove all finished steps in {folder}?", abort=True)
-    for name in (*STAGES, "shared", "quarantine"):
+    for name in (*STAGES, "shared", "quarantine", "digests"):
         shutil.rmtree(folder / name, ignore_errors=True)
     typer.echo(f"cleared {folder}")

@@ -28,6 +28,7 @@ from le_bench.cli.session import (
     Simulators,
     cache_folder,
     open_experiment,
+    remember_digests,
 )
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def command(
     opened = open_experiment(choices)
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
+    remember_digests(cache)
     fetch_files(opened.experiment)
     plan = make_plan(opened.experiment, opened.plugins.origins)
     store = Store(cache_folder(cache))
@@ -138,7 +140,7 @@ def command(
         )
         executor = LocalProcesses(recipe, workers)
     try:
-        _watch(opened, progress, executor)
+        watch(opened, progress, executor)
     finally:
         executor.close()
     written = _collect(opened, progress, workspace, folder, choices)
@@ -160,7 +162,8 @@ def _batch_size(text: str) -> tuple[int, bool]:
     return int(text), False
 
 
-def _watch(opened: Opened, progress: Progress, executor: Executor) -> None:
+def watch(opened: Opened, progress: Progress, executor: Executor) -> None:
+    """Compute all that is needed, showing each step."""
     from le_bench.cli.progress import StepLog
     from le_bench.running.execute import execute
 

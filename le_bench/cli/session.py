@@ -96,23 +96,32 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An experiment that has been read and checked, and what it was read from."""
+    """An experiment that has been read and checked, and what it was read from.
+
+    `missing` has a message for each of its files that is not on this machine.
+    """
 
     experiment: Experiment
     plugins: Plugins
     table: dict[str, Any]
     source: Path
+    missing: tuple[str, ...] = ()
 
 
-def open_experiment(choices: Choices) -> Opened:
-    """Read, change and check an experiment. Raises a BenchError; writes nothing."""
-    from le_bench.planning.reading import build_experiment, read_table
+def open_experiment(choices: Choices, *, to_run: bool = True) -> Opened:
+    """Read, change and check an experiment. Raises a BenchError; writes nothing.
+
+    Unless it is `to_run`, files may be missing.
+    """
+    from le_bench.planning.reading import build_experiment, read_experiment
     from le_bench.planning.settings import (
         apply_settings,
         select_layers,
         select_rows,
     )
+    from le_bench.planning.tables import read_table
     from le_bench.plugins import Plugins
+    from le_bench.running.fetching import components_of
 
     source = find_experiment(choices.name)
     table = apply_settings(read_table(source), choices.settings or ())
@@ -126,23 +135,33 @@ def open_experiment(choices: Choices) -> Opened:
         table["precision"] = choices.precision
     plugins = Plugins.find(choices.plugin_files or ())
     warn_of_plugins(plugins)
-    return Opened(build_experiment(table, source, plugins), plugins, table, source)
+    if to_run:
+        return Opened(build_experiment(table, source, plugins), plugins, table, source)
+    experiment, missing = read_experiment(table, source, plugins)
+    named = [component.missing() for component in components_of(experiment)]
+    messages = dict.fromkeys([*missing, *filter(None, named)])
+    return Opened(experiment, plugins, table, source, tuple(messages))
 
 
-def find_experiment(name: str) -> Path:
-    """The file of an experiment given as a path or by its bare name."""
-    if name.endswith(".toml") or "/" in name or os.sep in name:
-        return Path(name)
+def known_experiments() -> dict[str, Path]:
+    """Every experiment by name: those of leaderboards/experiments and of the package."""
     own = BOARDS / "experiments"
     packaged = Path(str(files("le_bench"))) / "experiments"
-    candidates = {
+    return {
         path.relative_to(folder).with_suffix("").as_posix(): path
         for folder in (packaged, own)
         for path in sorted(folder.rglob("*.toml"))
     }
-    if name not in candidates:
-        raise ExperimentError(unknown_name("experiment", name, list(candidates)))
-    return candidates[name]
+
+
+def find_experiment(name: str) -> Path:
+    """The file of an experiment given as a path or by its name, such as paper/table2."""
+    known = known_experiments()
+    if name in known:
+        return known[name]
+    if name.endswith(".toml") or Path(name).is_file():
+        return Path(name)
+    raise ExperimentError(unknown_name("experiment", name, list(known)))
 
 
 def warn_of_plugins(plugins: Plugins) -> None:
@@ -162,3 +181,10 @@ def cache_folder(given: Path | None) -> Path:
         return given
     home = os.environ.get("LE_BENCH_HOME")
     return Path(home) if home else Path(platformdirs.user_cache_dir("le-bench"))
+
+
+def remember_digests(cache: Path | None) -> None:
+    """Keep the digests of files beside the finished steps, so that no run reads them again."""
+    from le_bench.fingerprint import DIGESTS
+
+    DIGESTS.folder = cache_folder(cache) / "digests"

@@ -15,7 +15,7 @@ from le_bench.components import (
     Scorer,
     Simulator,
 )
-from le_bench.types import Layer, Precision
+from le_bench.types import ImpactOptions, Layer, Precision
 
 C = TypeVar("C", bound=Component)
 
@@ -43,9 +43,9 @@ class Experiment:
 
     `units` limits each layer to its first units (None: all). `published` holds figures of papers,
     by (model, layer, explainer, simulator, scorer); `compare` names pairs of explainers whose
-    difference the board shows. Unless `allow_same_encoder`, a simulator never
-    judges an explainer that used the very same encoder. Networks compute in `precision`; embeddings
-    of images are kept as `embeddings` (fp32 or fp16).
+    difference the board shows; `impact` asks for the Top Impact of every layer. Unless
+    `allow_same_encoder`, a simulator never judges an explainer that used the very same encoder.
+    Networks compute in `precision`; embeddings of images are kept as `embeddings` (fp32 or fp16).
     """
 
     name: str
@@ -64,3 +64,4 @@ class Experiment:
     precision: Precision = "fp32"
     embeddings: Precision = "fp32"
     allow_same_encoder: bool = False
+    impact: ImpactOptions | None = None

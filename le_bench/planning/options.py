@@ -7,8 +7,9 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from os.path import normpath
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,16 +18,29 @@ from le_bench.errors import ExperimentError, unknown_name
 from le_bench.plugins import Plugins
 from le_bench.types import ConceptSet
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
 class Faults:
     """The faults found so far in one experiment, in the order of the file."""
 
     messages: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     def add(self, where: str, message: str) -> None:
         """Note one fault at a place such as `explainers 2 (le-label)`."""
         self.messages.append(f"{where}: {message}")
+
+    def add_missing(self, where: str, message: str) -> None:
+        """Note a file or folder that is not on this machine, which hinders running alone."""
+        self.add(where, message)
+        self.missing.append(self.messages[-1])
+
+    @property
+    def num_mistakes(self) -> int:
+        """How many of the faults are no missing files."""
+        return len(self.messages) - len(self.missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +59,11 @@ def make_component(
     surroundings: Surroundings,
     faults: Faults,
 ) -> Component | None:
-    """Make a component from its options; None (and faults noted) if the table is no good."""
-    before = len(faults.messages)
+    """Make a component from its options; None (and faults noted) if the table is no good.
+
+    A file that is missing is noted too, but the component is made.
+    """
+    before = faults.num_mistakes
     hints = typing.get_type_hints(component)
     known = {f.name: f for f in fields(component) if f.init}
     for key in table:
@@ -55,18 +72,29 @@ def make_component(
     values: dict[str, Any] = {}
     for name, option in known.items():
         if name in table:
-            values[name] = _value(
-                table[name], hints[name], f"{where}, {name}", surroundings, faults
+            place = f"{where}, {name}"
+            advice = component.how_to_get.get(name, "paths are relative to the experiment file")
+            values[name] = (
+                _path(table[name], place, advice, surroundings, faults)
+                if Path in _alternatives(hints[name]) and isinstance(table[name], str)
+                else _value(table[name], hints[name], place, surroundings, faults)
             )
         elif option.default is MISSING and option.default_factory is MISSING:
             faults.add(where, f"option '{name}' is missing; {component.name} needs it")
-    if len(faults.messages) > before:
+    if faults.num_mistakes > before:
         return None
     try:
         return component(**values)
     except ValueError as error:
         faults.add(where, str(error))
         return None
+
+
+def _path(given: str, where: str, advice: str, surroundings: Surroundings, faults: Faults) -> Path:
+    path = surroundings.folder / Path(given).expanduser()
+    if not path.exists():
+        faults.add_missing(where, f"{normpath(path)} does not exist; {advice}")
+    return path
 
 
 def short_options(component: type[Component], use: str) -> dict[str, str]:
@@ -99,17 +127,31 @@ def component_of_short_form(use: str, kind: str, plugins: Plugins) -> Component:
     return made
 
 
+def read_options(kind: type[T], table: Any, where: str, faults: Faults) -> T | None:
+    """A plain dataclass of options from its table; None (and faults noted) if it is no good."""
+    if not isinstance(table, Mapping):
+        faults.add(where, f"must be a table such as [{where}], not {table!r}")
+        return None
+    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]  # it is a dataclass
+    unknown = [key for key in table if key not in known]
+    for key in unknown:
+        faults.add(where, unknown_name("option", key, known))
+    try:
+        return None if unknown else TypeAdapter(kind).validate_json(json.dumps(dict(table)))
+    except ValidationError as error:
+        detail = error.errors()[0]
+        place = ".".join(str(part) for part in detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        faults.add(where, f"{place}: {message[:1].lower()}{message[1:]}" if place else message)
+        return None
+
+
 def _value(given: Any, hint: Any, where: str, surroundings: Surroundings, faults: Faults) -> Any:
     parts = _alternatives(hint)
     if any(isinstance(part, type) and issubclass(part, Encoder) for part in parts):
         return _named(given, "encoder", surroundings.encoders, where, faults)
     if ConceptSet in parts:
         return _named(given, "concept set", surroundings.concept_sets, where, faults)
-    if Path in parts and isinstance(given, str):
-        path = surroundings.folder / Path(given).expanduser()
-        if not path.exists():
-            faults.add(where, f"{path} does not exist; paths are relative to the experiment file")
-        return path
     try:
         return TypeAdapter(hint).validate_json(json.dumps(given, default=str), strict=True)
     except ValidationError as error:

@@ -7,86 +7,30 @@ makes caching, de-duplication, resuming and provenance one mechanism.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, fields
+from typing import Any
 
 from le_bench.boards.records import Cell
 from le_bench.components import Component, Encoder, Explainer, Scorer, Simulator
+from le_bench.errors import MissingFileError, UnreadableFileError
 from le_bench.fingerprint import digest, fingerprint, path_digest
 from le_bench.planning.experiment import Experiment, ModelRow, Row
-from le_bench.types import ConceptSet, Layer
+from le_bench.planning.steps import NUMERICS, STAGES, Plan, PlannedCell, Stage, Step
+from le_bench.types import AblationOptions, ConceptSet, ImpactOptions, Layer
 
-Stage = Literal[
-    "record", "embed-images", "embed-texts", "calibrate", "explain", "simulate", "score"
-]
-STAGES: tuple[Stage, ...] = get_args(Stage)
-NUMERICS = 1  # raised when the core's own computations change
+__all__ = ["NUMERICS", "STAGES", "Plan", "PlannedCell", "Stage", "Step", "make_plan"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One value to compute: its key, the keys it reads, and the rows it is about.
-
-    Only the fields that its stage needs are set. `group` names steps that are best computed
-    together: all layers of one model are recorded in one forward pass.
-    """
-
-    stage: Stage
-    key: str
-    title: str
-    inputs: tuple[str, ...] = ()
-    group: str = ""
-    model: ModelRow | None = None
-    layer: Layer | None = None
-    encoder: Encoder | None = None
-    concepts: ConceptSet | None = None
-    explainer: Row[Explainer] | None = None
-    simulator: Row[Simulator] | None = None
-    scorer: Row[Scorer] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedCell:
-    """The steps behind one cell, by key."""
-
-    cell: Cell
-    record: str
-    explain: str
-    simulate: str
-    score: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All steps in an order in which inputs come first, and the cells they make.
-
-    `not_applicable` holds cells that make no sense, with the reason; `origins` identifies the
-    code of components that are not ours.
-    """
-
-    experiment: Experiment
-    steps: Mapping[str, Step]
-    cells: tuple[PlannedCell, ...]
-    not_applicable: Mapping[Cell, str] = field(default_factory=dict)
-    origins: Mapping[type[Component], str] = field(default_factory=dict)
-
-    def counts(self) -> dict[Stage, int]:
-        """Number of steps a stage."""
-        return {stage: sum(s.stage == stage for s in self.steps.values()) for stage in STAGES}
-
-    def calibrations(self, cell: PlannedCell) -> list[str]:
-        """The keys of the calibrate steps that go into a cell."""
-        inputs = [key for at in (cell.explain, cell.simulate) for key in self.steps[at].inputs]
-        return [key for key in inputs if self.steps[key].stage == "calibrate"]
-
-
-def make_plan(experiment: Experiment, origins: Mapping[type[Component], str]) -> Plan:
+def make_plan(
+    experiment: Experiment, origins: Mapping[type[Component], str], *, provisional: bool = False
+) -> Plan:
     """The plan of an experiment; steps shared by several cells appear once.
 
     Reads only what identifies files (their content digests). Raises UnreadableFileError for
-    a file that vanished.
+    a file that vanished. A `provisional` plan may be made while files are missing: steps that
+    need them have keys that no run gives.
     """
-    return _Planner(experiment, origins).plan()
+    return _Planner(experiment, origins, provisional).plan()
 
 
 def encoders_of(component: Component) -> Iterator[Encoder]:
@@ -122,8 +66,11 @@ class _Place:
 class _Planner:
     """Collects steps by key while walking over the cells."""
 
-    def __init__(self, experiment: Experiment, origins: Mapping[type[Component], str]) -> None:
+    def __init__(
+        self, experiment: Experiment, origins: Mapping[type[Component], str], provisional: bool
+    ) -> None:
         self.experiment = experiment
+        self.provisional = provisional
         self.origins = origins
         self.steps: dict[str, Step] = {}
         self.prints: dict[Component, dict[str, Any]] = {}
@@ -133,8 +80,11 @@ class _Planner:
         experiment = self.experiment
         cells: list[PlannedCell] = []
         not_applicable: dict[Cell, str] = {}
+        impacts: list[str] = []
         for model in experiment.models:
             places = [self._record(model, layer) for layer in model.layers]
+            if experiment.impact is not None:
+                impacts += [self._impact(place, experiment.impact) for place in places]
             for place in places:
                 for explainer in experiment.explainers:
                     explain = self._explain(place, explainer)
@@ -150,11 +100,32 @@ class _Planner:
                             cell = self._cell(place, explainer, simulator, scorer)
                             score = self._score(place, scorer, simulate, cell)
                             cells.append(PlannedCell(cell, place.record, explain, simulate, score))
-        return Plan(experiment, self.steps, tuple(cells), not_applicable, self.origins)
+        fidelities = {
+            (simulator.id, self._name(encoder)): self._fidelity(encoder)
+            for simulator in experiment.simulators
+            for encoder in encoders_of(simulator.component)
+        }
+        return Plan(
+            experiment,
+            self.steps,
+            tuple(cells),
+            not_applicable,
+            self.origins,
+            tuple(impacts),
+            fidelities,
+        )
+
+    def _name(self, encoder: Encoder) -> str:
+        return next(n for n, e in self.experiment.encoders.items() if e == encoder)
 
     def _print(self, component: Component) -> dict[str, Any]:
         if component not in self.prints:
-            self.prints[component] = fingerprint(component, self.origins)
+            try:
+                self.prints[component] = fingerprint(component, self.origins)
+            except (MissingFileError, UnreadableFileError):
+                if not self.provisional:
+                    raise
+                self.prints[component] = {"provisional": repr(component)}
         return self.prints[component]
 
     def _add(self, stage: Stage, title: str, content: Mapping[str, Any], **parts: Any) -> str:
@@ -216,15 +187,17 @@ class _Planner:
 
     def _embed(self, encoder: Encoder, concept_sets: tuple[ConceptSet, ...]) -> tuple[str, ...]:
         """The steps that give an encoder's embeddings and constants for these concept sets."""
-        name = next(n for n, e in self.experiment.encoders.items() if e == encoder)
+        name = self._name(encoder)
         content = {"encoder": self._print(encoder), "dataset": self.dataset}
         types = self._if_not_fp32("precision") | self._if_not_fp32("embeddings")
         images = self._add("embed-images", name, content | types, encoder=encoder)
         texts = []
         for concepts in dict.fromkeys((ConceptSet("dataset"), *concept_sets)):
             own: dict[str, Any] = dict(content)
-            if concepts.concepts is not None:
-                own = {"encoder": content["encoder"], "concepts": list(concepts.concepts)}
+            if concepts.joined:
+                own["concepts"] = concepts.content
+            elif concepts.concepts is not None:
+                own = {"encoder": content["encoder"], "concepts": concepts.content}
             texts.append(
                 self._add(
                     "embed-texts",
@@ -238,6 +211,16 @@ class _Planner:
             "calibrate", name, content, inputs=(images, texts[0]), encoder=encoder
         )
         return (images, *texts, calibration)
+
+    def _fidelity(self, encoder: Encoder) -> str:
+        """The step that tells how well an encoder sees the dataset's own truth."""
+        return self._add(
+            "fidelity",
+            self._name(encoder),
+            {"encoder": self._print(encoder), "dataset": self.dataset},
+            inputs=self._embed(encoder, ()),
+            encoder=encoder,
+        )
 
     def _embeds(self, component: Component, sets: tuple[ConceptSet, ...]) -> tuple[str, ...]:
         keys: dict[str, None] = {}
@@ -283,14 +266,51 @@ class _Planner:
             "scorer": self._print(scorer.component),
             "units": self.experiment.units,
         }
-        if scorer.component.needs_model:
-            content["model"] = self._print(place.model.component)
+        options = scorer.component.ablation_options()
+        ablate = () if options is None else (self._ablate(place, options),)
         return self._add(
             "score",
             f"{place} / {cell.explainer} / {cell.simulator} / {scorer.id}",
             content,
-            inputs=(simulate, place.record),
+            inputs=(simulate, place.record, *ablate),
             model=place.model,
             layer=place.layer,
             scorer=scorer,
+        )
+
+    def _temper(self, model: ModelRow) -> str:
+        """The step that gives a model's logits and their temperature."""
+        content = {"dataset": self.dataset, "model": self._print(model.component)}
+        return self._add("temper", model.id, content, model=model)
+
+    def _impact(self, place: _Place, options: ImpactOptions) -> str:
+        """The step that gives the Top Impact of a layer's units."""
+        content = {
+            "options": [options.fractions, options.images, options.counting, options.temperature],
+            "units": self.experiment.units,
+        }
+        return self._add(
+            "impact",
+            str(place),
+            content,
+            inputs=(self._temper(place.model), place.record),
+            model=place.model,
+            layer=place.layer,
+            impact=options,
+        )
+
+    def _ablate(self, place: _Place, options: AblationOptions) -> str:
+        """The step that runs a model with units of a layer replaced."""
+        content = {
+            "options": [options.temperature, options.images, options.nodes],  # not runs: memory
+            "units": self.experiment.units,
+        }
+        return self._add(
+            "ablate",
+            str(place),
+            content,
+            inputs=(self._temper(place.model), place.record),
+            model=place.model,
+            layer=place.layer,
+            ablation=options,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -12,12 +11,19 @@ from le_bench.components import (
     DatasetSource,
     Encoder,
 )
-from le_bench.errors import BenchError, ExperimentError, unknown_name
+from le_bench.errors import BenchError, ExperimentError, MissingFileError, unknown_name
+from le_bench.planning.concept_sets import ConceptSets
 from le_bench.planning.experiment import Experiment, ModelRow, Row
 from le_bench.planning.layer_rows import LayerReader
-from le_bench.planning.options import Faults, Surroundings, make_component, short_options
+from le_bench.planning.options import (
+    Faults,
+    Surroundings,
+    make_component,
+    read_options,
+    short_options,
+)
 from le_bench.plugins import Plugins
-from le_bench.types import ConceptSet, Precision
+from le_bench.types import ImpactOptions, Precision
 
 ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
 KEYS = (
@@ -38,37 +44,42 @@ KEYS = (
     "scorers",
     "published",
     "compare",
+    "impact",
 )
 CELL_KEYS = ("model", "layer", "explainer", "simulator", "scorer")
-
-
-def read_table(path: Path) -> dict[str, Any]:
-    """The raw TOML content of an experiment file. Raises ExperimentError."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ExperimentError(f"{path}: no such experiment file; check the path") from None
-    except OSError as error:
-        raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ExperimentError(f"{path}: is not UTF-8 text ({error.reason})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ExperimentError(f"{path}: is not valid TOML: {error}") from error
 
 
 def build_experiment(table: Mapping[str, Any], source: Path, plugins: Plugins) -> Experiment:
     """The experiment of a table read from `source`.
 
-    Raises ExperimentError with all faults at once; nothing is loaded or written.
+    Raises ExperimentError with all faults at once, or MissingFileError if files that are not there
+    are the only ones; nothing is loaded or written.
+    """
+    experiment, missing = read_experiment(table, source, plugins)
+    if missing:
+        raise MissingFileError(_listed(source, missing, "missing file"))
+    return experiment
+
+
+def read_experiment(
+    table: Mapping[str, Any], source: Path, plugins: Plugins
+) -> tuple[Experiment, list[str]]:
+    """The experiment of a table, and a message for each of its files that is not there.
+
+    With files missing it can be planned, not run. Raises ExperimentError if it has other faults.
     """
     reader = _Reader(table, source, plugins)
     experiment = reader.read()
-    if reader.faults.messages:
-        count = len(reader.faults.messages)
-        listed = "\n".join(f"  - {message}" for message in reader.faults.messages)
-        noun = "fault" if count == 1 else "faults"
-        raise ExperimentError(f"{source}: {count} {noun}, nothing was run:\n{listed}")
-    return cast(Experiment, experiment)
+    if experiment is None:
+        raise ExperimentError(_listed(source, reader.faults.messages, "fault"))
+    return experiment, reader.faults.missing
+
+
+def _listed(source: Path, messages: Sequence[str], noun: str) -> str:
+    count = f"{len(messages)} {noun}" + ("" if len(messages) == 1 else "s")
+    return "\n".join(
+        [f"{source}: {count}, nothing was run:", *(f"  - {message}" for message in messages)]
+    )
 
 
 class _Reader:
@@ -85,7 +96,8 @@ class _Reader:
         for key in self.table:
             if key not in KEYS:
                 self.faults.add("top level", unknown_name("key", key, KEYS))
-        self.surroundings = Surroundings(self.source.parent, self._encoders(), self._concept_sets())
+        concepts = ConceptSets(self._tables("concepts"), self.source.parent, self.faults)
+        self.surroundings = Surroundings(self.source.parent, self._encoders(), concepts.read())
         name = self._plain("name", str, None)
         if isinstance(name, str) and not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
             self.faults.add(
@@ -98,6 +110,7 @@ class _Reader:
             "seed": self._plain("seed", int, 0),
             "units": self._plain("units", int, 0) or None,
             "allow_same_encoder": self._plain("allow_same_encoder", bool, False),
+            "impact": self._impact(),
             "precision": self._one_of("precision", get_args(Precision)),
             "embeddings": self._one_of("embeddings", ("fp32", "fp16")),
             "dataset": self._dataset(),
@@ -111,7 +124,7 @@ class _Reader:
             self.faults.add("units", f"must be at least 1, not {values['units']}")
         values["published"] = self._published(values)
         values["compare"] = self._compare([row.id for row in values["explainers"]])
-        if self.faults.messages:
+        if self.faults.num_mistakes:
             return None
         return Experiment(**cast(Any, values))
 
@@ -167,31 +180,6 @@ class _Reader:
                 encoders[name] = encoder
         return encoders
 
-    def _concept_sets(self) -> dict[str, ConceptSet]:
-        sets = {"dataset": ConceptSet("dataset")}
-        for name, table in self._tables("concepts").items():
-            where = f"concepts.{name}"
-            if not isinstance(table, Mapping) or set(table) not in ({"file"}, {"words"}):
-                self.faults.add(where, "give either file = 'PATH' or words = ['...', ...]")
-                continue
-            if "words" in table:
-                lines = table["words"]
-                if not isinstance(lines, list) or not all(isinstance(w, str) for w in lines):
-                    self.faults.add(where, f"words must be a list of texts, not {lines!r}")
-                    continue
-            else:
-                try:
-                    path = self.source.parent / str(table["file"])
-                    lines = path.read_text(encoding="utf-8-sig").splitlines()
-                except (OSError, UnicodeDecodeError) as error:
-                    self.faults.add(where, f"{table['file']} cannot be read: {error}")
-                    continue
-            texts = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
-            if not texts:
-                self.faults.add(where, "holds no concept")
-            sets[name] = ConceptSet(name, texts)
-        return sets
-
     def _tables(self, key: str) -> Mapping[str, Any]:
         tables = self.table.get(key, {})
         if isinstance(tables, Mapping):
@@ -236,6 +224,11 @@ class _Reader:
             self.faults.add(where, f"id must be 1 to 80 characters without / \\ |, not {name!r}")
             return ""
         return name
+
+    def _impact(self) -> ImpactOptions | None:
+        if "impact" not in self.table:
+            return None
+        return read_options(ImpactOptions, self.table["impact"], "impact", self.faults)
 
     def _compare(self, known: Sequence[str]) -> tuple[tuple[str, str], ...]:
         pairs = self.table.get("compare", [])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from le_bench.types import Images, Masks, require
+from le_bench.types import Images, Masks, PixelLabels, require
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,12 @@ class OwnMasks:
         """See `types.Masks`."""
         return self.masks.categories
 
-    def read(self, rows: Sequence[int]) -> Mapping[str, np.ndarray]:
+    @property
+    def size(self) -> tuple[int, int]:
+        """See `types.Masks`."""
+        return self.masks.size
+
+    def read(self, rows: Sequence[int]) -> PixelLabels:
         """See `types.Masks`. Raises ValueError for a row of another split."""
         _require_own(rows, self.rows)
         return self.masks.read(rows)

@@ -14,15 +14,15 @@ from le_bench.types import Images, Presence, ProbeDataset, Split, require
 def label_presence(
     labels: Tensor,
     classes: Sequence[str],
-    superclasses: Mapping[str, Sequence[str]] | None = None,
+    superclasses: Mapping[str, Sequence[str | int]] | None = None,
 ) -> Presence:
     """What labels imply: one column a class, then one a superclass, 1 where it holds, else 0.
 
-    `labels` (N,) int64 indexes `classes`; `superclasses` gives for each superclass the names of
-    its classes. Columns keep the order given, (N, C) float32. A class name that several classes
-    share stands for all of them; a superclass may bear the name of a class and still has a column
-    of its own, as in the paper's ImageNet hierarchy. Raises BenchError for a superclass of no
-    class or of one that does not exist.
+    `labels` (N,) int64 indexes `classes`; `superclasses` gives for each superclass its classes, by
+    name or by number. Columns keep the order given, (N, C) float32. A class name that several
+    classes share stands for all of them; a superclass may bear the name of a class and still has a
+    column of its own, as in the paper's ImageNet hierarchy. Raises BenchError for a superclass of
+    no class or of one that does not exist.
 
     Source: "Linear Explanations for Individual Neurons", section 3, LE(Label).
 
@@ -36,19 +36,21 @@ def label_presence(
         len(labels) == 0 or (int(labels.min()) >= 0 and int(labels.max()) < len(classes)),
         f"labels do not all lie between 0 and {len(classes) - 1}",
     )
+    numbers: dict[str, list[int]] = {}
+    for number, name in enumerate(classes):
+        numbers.setdefault(name, []).append(number)
     members = torch.zeros(len(classes), len(superclasses))
-    for column, (superclass, names) in enumerate(superclasses.items()):
-        if not names:
+    for column, (superclass, own) in enumerate(superclasses.items()):
+        if not own:
             raise BenchError(
                 f"superclass '{superclass}' has no class; name its classes or remove it"
             )
-        for name in names:
-            rows = [row for row, known in enumerate(classes) if known == name]
-            if not rows:
+        for each in own:
+            if isinstance(each, str) and each not in numbers:
                 raise BenchError(
-                    f"superclass '{superclass}': {unknown_name('class', name, classes)}"
+                    f"superclass '{superclass}': {unknown_name('class', each, classes)}"
                 )
-            members[rows, column] = 1.0
+            members[numbers[each] if isinstance(each, str) else each, column] = 1.0
     one_class_each = torch.cat([torch.eye(len(classes)), members], dim=1)
     return Presence((*classes, *superclasses), one_class_each[labels])
 
@@ -78,7 +80,8 @@ def labelled_dataset(
     splits: Mapping[Split, Tensor],
     labels: Tensor,
     classes: tuple[str, ...],
-    superclasses: Mapping[str, Sequence[str]],
+    superclasses: Mapping[str, Sequence[str | int]],
+    unreadable: tuple[str, ...] = (),
 ) -> ProbeDataset:
     """A probe dataset whose ground truth and vocabulary are its classes and superclasses.
 
@@ -93,4 +96,5 @@ def labelled_dataset(
         classes=classes,
         label_presence=presence,
         vocabulary=tuple(dict.fromkeys(presence.concepts)),
+        unreadable=unreadable,
     )

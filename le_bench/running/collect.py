@@ -39,12 +39,16 @@ from le_bench.boards.results import (
     write_failure,
     write_result,
 )
+from le_bench.boards.simulators import FIDELITIES, fidelity_path, write_fidelity
+from le_bench.boards.simulators import PAGE as SIMULATORS
 from le_bench.errors import BenchError
 from le_bench.fingerprint import digest
 from le_bench.planning.plan import PlannedCell
 from le_bench.plugins import Plugins
 from le_bench.running.agreement import TOLERANCE, nearly_equal
+from le_bench.running.collect_impact import collect_impacts
 from le_bench.running.execute import Progress
+from le_bench.running.fidelity import fidelity_of, nearly_same
 from le_bench.running.provenance import RunProvenance
 from le_bench.running.store import Store
 
@@ -109,12 +113,18 @@ class Collector:
         for cell, reason in self.plan.not_applicable.items():
             self._not_applicable(digest([str(cell), reason]), cell, "plan", reason)
         self._costs(costs)
+        for (simulator, encoder), key in self.plan.fidelities.items():
+            if states[key] in ("done", "cached"):
+                self._fidelity(simulator, encoder, key)
         about = About(
             self.experiment.name,
             self.experiment.title,
             " ".join(self.experiment.description.split()),
             self.experiment.compare,
         )
+        impacts = collect_impacts(self.progress, self.store, self.provenance, self.out)
+        self.written.changed += impacts.changed
+        self._expected |= impacts.paths
         if complete:
             self.written.changed += write_about(self.out / "about", about)
             self._remove_others()
@@ -166,6 +176,7 @@ class Collector:
                 planned,
                 record["images"],
                 {key: self._record(key) for key in self.plan.calibrations(planned)},
+                record.get("temperature"),
             ),
             higher_is_better=scorer.component.higher_is_better,
             published=published,
@@ -262,6 +273,25 @@ class Collector:
         if new:
             self.written.changed += add_costs(folder, self.experiment.name, new)
 
+    def _fidelity(self, simulator: str, encoder: str, key: str) -> None:
+        """What a simulator's encoder sees; with several encoders each has a record of its own."""
+        record = self._record(key)
+        own = [name for name, _ in self.plan.fidelities if name == simulator]
+        shown = simulator if len(own) == 1 else f"{simulator} / {encoder}"
+        found = fidelity_of(
+            key,
+            (self.experiment.name, self.experiment.dataset.id, shown, encoder),
+            record,
+            next(self._record(each) for each in self.plan.steps[key].inputs[::-1]),
+        )
+        folder = self.out / SIMULATORS
+        path = fidelity_path(folder, found)
+        old = read_if_sound(path, FIDELITIES)
+        if old is not None and old.key == key and nearly_same(old, found):
+            found = old
+        self.written.changed += write_fidelity(folder, found)
+        self._expected.add(path)
+
     def _record(self, key: str) -> Mapping[str, Any]:
         step = self.plan.steps[key]
         artifact = self.store.read(step.stage, key)
@@ -273,7 +303,7 @@ class Collector:
         return artifact.record
 
     def _remove_others(self) -> None:
-        for folder in ("results", "explanations"):
+        for folder in ("results", "explanations", "impact", SIMULATORS):
             own = self.out / folder / file_name(self.experiment.name)
             for path in sorted(own.rglob("*.json")):
                 if path not in self._expected:

@@ -43,12 +43,15 @@ def survey(plan: Plan, store: Store) -> Progress:
     """Which steps have to be computed for the cells of a plan, and which are in the store.
 
     A step whose readers are all in the store is neither needed nor looked at, unless a record of
-    results tells of it: scores, explanations and calibrations.
+    results tells of it: scores, explanations, calibrations, fidelities and impacts.
     """
     progress = Progress(plan, set(), set())
     stack = [
         key for cell in plan.cells for key in (cell.score, cell.explain, *plan.calibrations(cell))
     ]
+    stack += plan.impacts
+    for key in plan.fidelities.values():
+        stack += [key, *(each for each in plan.steps[key].inputs if _calibrates(plan, each))]
     while stack:
         key = stack.pop()
         if key in progress.needed or key in progress.cached:
@@ -60,6 +63,10 @@ def survey(plan: Plan, store: Store) -> Progress:
             progress.needed.add(key)
             stack.extend(step.inputs)
     return progress
+
+
+def _calibrates(plan: Plan, key: str) -> bool:
+    return plan.steps[key].stage == "calibrate"
 
 
 def check_inputs(workspace: Workspace, progress: Progress) -> None:

@@ -7,12 +7,10 @@ from math import isfinite
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from le_bench.errors import BenchError
-from le_bench.networks.maps import LayerMaps
+from le_bench.networks.kept_maps import KeptMaps
 from le_bench.planning.plan import Step
-from le_bench.probing.guarded import OwnImages
 from le_bench.running.devices import computing_device
 from le_bench.running.seeds import step_seed
 from le_bench.running.store import Artifact
@@ -22,13 +20,31 @@ from le_bench.types import Evidence, Explanation, Term
 
 def explain(workspace: Workspace, step: Step) -> Artifact:
     """The explanations of one layer by one explainer, checked, as a record."""
-    if step.explainer is None or step.layer is None:
-        raise TypeError("an explain step has no explainer or layer")
+    if step.explainer is None:
+        raise TypeError("an explain step has no explainer")
+    evidence, memory = make_evidence(workspace, step)
+    maps = evidence.maps
+    given = step.explainer.component.explain(evidence)
+    if given is None:
+        raise BenchError(f"explainer '{step.explainer.component.name}' returned nothing")
+    explanations = list(given)
+    _check_explanations(explanations, evidence.num_units, step.explainer.component.name)
+    records = [explanation_record(explanation) for explanation in explanations]
+    spared = maps.spared if isinstance(maps, KeptMaps) else 0.0
+    return Artifact({}, {"explanations": records}, memory.seconds + spared)
+
+
+def make_evidence(workspace: Workspace, step: Step) -> tuple[Evidence, StoredMemory]:
+    """What the explainer of a step sees, and the memory that it is given."""
+    if step.layer is None:
+        raise TypeError("an explain step has no layer")
     experiment = workspace.plan.experiment
     activations = workspace.activations(step.inputs[0])
     train, val = (workspace.view(step, split) for split in ("train", "val"))
     memory = StoredMemory(workspace, step)
-    num_units = activations.shape[1]
+    maps = None
+    if step.explainer is not None and step.explainer.component.needs_maps:
+        maps = workspace.maps(step, torch.cat([train.rows, val.rows]))
     evidence = Evidence(
         layer=step.layer,
         train=train,
@@ -38,27 +54,11 @@ def explain(workspace: Workspace, step: Step) -> Artifact:
         vocabulary=workspace.dataset.vocabulary,
         memory=memory,
         seed=step_seed(experiment.seed, step.inputs[0]),
-        maps=_maps(workspace, step, torch.cat([train.rows, val.rows]), num_units),
+        maps=maps,
         device=computing_device(workspace.device),
         working_bytes=workspace.working_bytes,
     )
-    given = step.explainer.component.explain(evidence)
-    if given is None:
-        raise BenchError(f"explainer '{step.explainer.component.name}' returned nothing")
-    explanations = list(given)
-    _check_explanations(explanations, evidence.num_units, step.explainer.component.name)
-    records = [explanation_record(explanation) for explanation in explanations]
-    return Artifact({}, {"explanations": records}, memory.seconds)
-
-
-def _maps(workspace: Workspace, step: Step, rows: Tensor, num_units: int) -> LayerMaps | None:
-    """What an explainer that asks for maps sees of its layer."""
-    needed = step.explainer is not None and step.explainer.component.needs_maps
-    if not needed or step.model is None or step.layer is None:
-        return None
-    model = workspace.model(step.model)
-    images = OwnImages(workspace.dataset.images, rows)
-    return LayerMaps(model, images, step.layer, int(rows[0]), num_units, workspace.batch_size)
+    return evidence, memory
 
 
 def _check_explanations(explanations: Sequence[Any], num_units: int, name: str) -> None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from le_bench.boards.records import Cell, Constants, Environment, MadeWith, Provenance
+from le_bench.boards.records import (
+    Cell,
+    Constants,
+    Environment,
+    LogitTemperature,
+    MadeWith,
+    Provenance,
+)
 from le_bench.components import Component
 from le_bench.fingerprint import digest, path_digest
 from le_bench.planning.plan import Plan, PlannedCell
@@ -24,19 +31,22 @@ class RunProvenance:
     plan: Plan
     plugins: Plugins
     device: str
+    _made: dict[Component, MadeWith] = field(default_factory=dict)
 
     def of(
         self,
         planned: PlannedCell,
         images: Mapping[str, int],
         constants: Mapping[str, Mapping[str, Any]],
+        temperature: Mapping[str, Any] | None = None,
     ) -> Provenance:
-        """Of one cell; `images` counts by split, `constants` are calibrate records by key."""
+        """Of one cell; `images` counts by split, `constants` are calibrate records by key.
+
+        `temperature` is that of the target model's logits if its losses were needed.
+        """
         components = self._components(planned.cell)
         return Provenance(
-            environment=Environment(
-                version("le-bench"), platform.python_version(), version("torch"), self.device
-            ),
+            environment=self.environment,
             seed=self.plan.experiment.seed,
             components={kind: self._made_with(part) for kind, part in components.items()},
             inputs={
@@ -45,7 +55,17 @@ class RunProvenance:
                 "simulate": planned.simulate,
             },
             images=dict(images),
-            calibrations=self._calibrations(constants),
+            calibrations=(
+                *self._calibrations(constants),
+                *([] if temperature is None else [_temperature(planned.cell.model, temperature)]),
+            ),
+        )
+
+    @property
+    def environment(self) -> Environment:
+        """What the run computes with."""
+        return Environment(
+            version("le-bench"), platform.python_version(), version("torch"), self.device
         )
 
     def _components(self, cell: Cell) -> dict[str, Component]:
@@ -62,11 +82,9 @@ class RunProvenance:
         return components
 
     def _made_with(self, component: Component) -> MadeWith:
-        offer = self.plugins.offer(component.kind, component.name)
-        distribution = f"{offer.distribution} {offer.distribution_version}".strip()
-        if offer.origin.startswith("file "):
-            distribution = offer.origin
-        return MadeWith(component.name, component.version, distribution, describe(component))
+        if component not in self._made:  # folders of many files are looked through once
+            self._made[component] = made_with(component, self.plugins)
+        return self._made[component]
 
     def _calibrations(self, constants: Mapping[str, Mapping[str, Any]]) -> tuple[Constants, ...]:
         names = {encoder: name for name, encoder in self.plan.experiment.encoders.items()}
@@ -79,17 +97,30 @@ class RunProvenance:
         return tuple(found[name] for name in sorted(found))
 
 
+def made_with(component: Component, plugins: Plugins) -> MadeWith:
+    """Who a component is, where it comes from, and its options."""
+    offer = plugins.offer(component.kind, component.name)
+    distribution = f"{offer.distribution} {offer.distribution_version}".strip()
+    if offer.origin.startswith("file "):
+        distribution = offer.origin
+    return MadeWith(component.name, component.version, distribution, describe(component))
+
+
+def _temperature(model: str, record: Mapping[str, Any]) -> LogitTemperature:
+    return LogitTemperature(model=model, **record)
+
+
 def describe(component: Component) -> dict[str, Any]:
     """A component's options as short JSON for provenance; files and concept sets by digest."""
     options: dict[str, Any] = {}
-    for field in fields(component):
-        value = getattr(component, field.name)
+    for option in fields(component):
+        value = getattr(component, option.name)
         if isinstance(value, Component):
             value = {"name": value.name, "version": value.version, **describe(value)}
         elif isinstance(value, ConceptSet):
-            short = digest(value.concepts)[:12] if value.concepts is not None else ""
+            short = digest(value.content)[:12] if value.concepts is not None else ""
             value = f"{value.name} {short}".strip()
         elif isinstance(value, Path):
             value = f"{value.name} sha256 {path_digest(value)[:12]}"
-        options[field.name] = value
+        options[option.name] = value
     return options

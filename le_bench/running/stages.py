@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from math import isnan
 from time import perf_counter
 from typing import Any
@@ -16,7 +17,9 @@ from le_bench.formulas.calibration import fit_calibration
 from le_bench.networks.precision import computing_in
 from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
+from le_bench.running.ablation import ablate, impact, layer_losses, temper
 from le_bench.running.explaining import explain, read_explanations
+from le_bench.running.fidelity import find_fidelity
 from le_bench.running.seeds import seed_everything, step_seed
 from le_bench.running.store import Artifact
 from le_bench.running.workspace import Workspace, unit_rows
@@ -30,6 +33,9 @@ from le_bench.types import (
 
 DEAD_BELOW = 0.01  # a unit is dead if no probe image activates it this much (paper, Table 14)
 JUDGED: tuple[Split, ...] = ("val", "test")
+PASS_ON = frozenset(
+    {"ablate", "impact", "simulate", "score"}
+)  # where a cell ends that makes no sense
 
 
 def compute(workspace: Workspace, steps: Sequence[Step]) -> float:
@@ -75,10 +81,11 @@ def _compute(workspace: Workspace, steps: Sequence[Step]) -> float:
 
 def _value(workspace: Workspace, step: Step) -> Artifact:
     """The value of a step, or why there can be none, which the steps that read it pass on."""
-    if step.stage in ("simulate", "score"):
-        why = workspace.artifact(step.inputs[0]).record.get("not_applicable")
-        if why is not None:
-            return Artifact({}, {"not_applicable": why})
+    if step.stage in PASS_ON:
+        for key in step.inputs:
+            why = workspace.artifact(key).record.get("not_applicable")
+            if why is not None:
+                return Artifact({}, {"not_applicable": why})
     try:
         return COMPUTATIONS[step.stage](workspace, step)
     except NotApplicableError as error:
@@ -175,11 +182,6 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
     if step.scorer is None or step.layer is None or step.model is None:
         raise TypeError("a score step has no scorer, layer or model")
     scorer = step.scorer.component
-    if scorer.needs_model and step.layer.directions is not None:
-        raise NotApplicableError(
-            f"scorer '{scorer.name}' changes units inside the network, where the directions of "
-            f"{step.layer.directions.name} do not exist"
-        )
     simulated = workspace.artifact(step.inputs[0])
     activations = workspace.activations(step.inputs[1])
     simulations: dict[Split, Simulation] = {}
@@ -189,8 +191,8 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
         simulations[split] = Simulation(split, simulated.tensors[split], reasons)
         rows = workspace.dataset.splits[split]
         judged[split] = Activations(step.layer, activations[rows])
-    model = workspace.model(step.model) if scorer.needs_model else None
-    score: Score = scorer.score(simulations, judged, model)
+    losses = layer_losses(workspace, step)
+    score: Score = scorer.score(simulations, judged, losses)
     if score.values.shape != (activations.shape[1],):
         raise BenchError(
             f"scorer '{scorer.name}' returned shape {tuple(score.values.shape)} for "
@@ -198,13 +200,17 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
         )
     dead = torch.nonzero(activations.amax(0) < DEAD_BELOW).flatten()
     values = score.values.double()
+    images = {str(split): len(rows) for split, rows in workspace.dataset.splits.items()}
+    if workspace.dataset.unreadable:
+        images["left out as unreadable"] = len(workspace.dataset.unreadable)
     return Artifact(
         {},
         {
             "values": [None if isnan(value) else value for value in values.tolist()],
             "undefined": {str(unit): reason for unit, reason in sorted(score.undefined.items())},
             "dead": dead.tolist(),
-            "images": {split: len(rows) for split, rows in workspace.dataset.splits.items()},
+            **({} if losses is None else {"temperature": asdict(losses.temperature)}),
+            "images": images,
         },
     )
 
@@ -219,6 +225,10 @@ COMPUTATIONS: Mapping[Stage, Callable[[Workspace, Step], Artifact]] = {
     "embed-images": _embed_images,
     "embed-texts": _embed_texts,
     "calibrate": _calibrate,
+    "fidelity": find_fidelity,
+    "temper": temper,
+    "ablate": ablate,
+    "impact": impact,
     "explain": explain,
     "simulate": _simulate,
     "score": _score,

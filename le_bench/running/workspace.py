@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,11 +17,15 @@ from le_bench.components import Encoder
 from le_bench.errors import BenchError
 from le_bench.fingerprint import digest
 from le_bench.networks.batch_size import find_batch_size
+from le_bench.networks.kept_maps import KeptMaps
+from le_bench.networks.maps import LayerMaps
 from le_bench.planning.experiment import ModelRow
 from le_bench.planning.plan import NUMERICS, Plan, Step
 from le_bench.probing.guarded import OwnImages, OwnMasks
 from le_bench.running.store import Artifact, Store
 from le_bench.types import WORKING_BYTES, Calibration, ProbeDataset, ProbeView, Split, TargetModel
+
+T = TypeVar("T")
 
 KEPT_BYTES = 2**30  # artifacts kept in memory between steps
 
@@ -52,7 +56,9 @@ class Workspace:
     channels_last: bool = False
     _kept: OrderedDict[str, Artifact] = field(default_factory=OrderedDict)
     _model: tuple[str, TargetModel] | None = None
+    _maps: tuple[tuple[str, str], KeptMaps] | None = None
     _texts: dict[Encoder, dict[str, Tensor]] = field(default_factory=dict)
+    _latest: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def dataset(self) -> ProbeDataset:
@@ -90,9 +96,36 @@ class Workspace:
             self._kept.popitem(last=False)
         return artifact
 
+    def latest(self, kind: str, key: str, make: Callable[[], T]) -> T:
+        """What `make` gives; the latest thing of a kind is kept for those who ask with its key."""
+        if kind not in self._latest or self._latest[kind][0] != key:
+            self._latest.pop(kind, None)
+            self._latest[kind] = (key, make())
+        kept: T = self._latest[kind][1]
+        return kept
+
     def activations(self, key: str) -> Tensor:
         """(N, U) of all probe images, from a record step, limited to the experiment's units."""
         return self.artifact(key).tensors["values"][:, : self.plan.experiment.units]
+
+    def maps(self, step: Step, rows: Tensor) -> KeptMaps:
+        """The maps of a step's layer for the images in `rows`; those of the latest layer are kept.
+
+        They take at most twice the working memory.
+        """
+        if step.model is None or step.layer is None:
+            raise TypeError("a step without model and layer has no maps")
+        place = (step.model.id, str(step.layer))
+        if self._maps is None or self._maps[0] != place:
+            self._maps = None  # let the previous ones go before the next ones come
+            images = OwnImages(self.dataset.images, rows)
+            num_units = self.activations(step.inputs[0]).shape[1]
+            maps = LayerMaps(
+                self.model(step.model), images, step.layer, int(rows[0]), num_units, self.batch_size
+            )
+            self._maps = (place, KeptMaps(maps, rows, 2 * self.working_bytes))
+        self._maps[1].begin()
+        return self._maps[1]
 
     def known_texts(self, encoder: Encoder) -> dict[str, Tensor]:
         """Embedded texts of an encoder, to be added to: free texts are encoded once a process."""

@@ -4,6 +4,13 @@ Letters used for shapes everywhere: N probe images, U units, C concepts, D embed
 All tensors are on the CPU unless a docstring says otherwise.
 """
 
+from le_bench.types.ablation import (
+    AblationOptions,
+    Ablations,
+    Curves,
+    ImpactOptions,
+    Temperature,
+)
 from le_bench.types.common import (
     SPLITS,
     WORKING_BYTES,
@@ -16,6 +23,7 @@ from le_bench.types.dataset import (
     ConceptSet,
     Images,
     Masks,
+    PixelLabels,
     Presence,
     ProbeDataset,
 )
@@ -43,18 +51,23 @@ from le_bench.types.network import (
 __all__ = [
     "SPLITS",
     "WORKING_BYTES",
+    "AblationOptions",
+    "Ablations",
     "Activations",
     "Calibration",
     "ConceptSet",
+    "Curves",
     "Encodings",
     "Evidence",
     "Explanation",
     "Images",
+    "ImpactOptions",
     "Layer",
     "Maps",
     "Masks",
     "Memory",
     "Outcome",
+    "PixelLabels",
     "Pooling",
     "Precision",
     "Presence",
@@ -64,6 +77,7 @@ __all__ = [
     "Simulation",
     "Split",
     "TargetModel",
+    "Temperature",
     "Term",
     "require",
 ]

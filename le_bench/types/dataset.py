@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,14 +15,30 @@ from le_bench.types.common import SPLITS, Split, require
 
 @dataclass(frozen=True, slots=True)
 class ConceptSet:
-    """A named list of concept texts; `concepts` is None for the probe dataset's own vocabulary."""
+    """A named list of concept texts.
+
+    `concepts` is None for the probe dataset's own vocabulary; if `joined`, that vocabulary comes
+    first and `concepts` after it.
+    """
 
     name: str
     concepts: tuple[str, ...] | None = None
+    joined: bool = False
 
     def resolve(self, vocabulary: tuple[str, ...]) -> tuple[str, ...]:
-        """The texts of this set for a dataset with this vocabulary."""
-        return vocabulary if self.concepts is None else self.concepts
+        """The texts of this set for a dataset with this vocabulary, each once."""
+        if self.concepts is None:
+            return vocabulary
+        if self.joined:
+            return tuple(dict.fromkeys((*vocabulary, *self.concepts)))
+        return self.concepts
+
+    @property
+    def content(self) -> Any:
+        """What decides the texts, beside the dataset, as JSON-able content."""
+        if self.concepts is None:
+            return None
+        return ["and", list(self.concepts)] if self.joined else list(self.concepts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,16 +69,44 @@ class Images(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelLabels:
+    """What is labelled in B images, by numbers: 0 for nothing, v for concept v - 1.
+
+    `layers` (B, L, height, width) holds label maps; labels that overlap lie in different layers.
+    `whole` (B, W) holds labels of whole images. Both are integers of any type; images with fewer
+    layers or labels than others have zeros.
+    """
+
+    layers: np.ndarray
+    whole: np.ndarray
+
+    def __post_init__(self) -> None:
+        require(
+            self.layers.ndim == 4 and self.whole.ndim == 2 and len(self.layers) == len(self.whole),
+            f"label maps of shape {self.layers.shape} and labels of whole images of shape "
+            f"{self.whole.shape} are not (images, layers, height, width) and (images, labels)",
+        )
+
+
 class Masks(Protocol):
-    """Pixel labels by category: what segmentation-based explainers compare maps with."""
+    """Pixel labels: what segmentation-based explainers compare maps with."""
 
     @property
     def categories(self) -> Mapping[str, tuple[str, ...]]:
-        """The concepts of each category, in the order of their numbers."""
+        """The concepts of each category; all of them in this order are counted from 1 as labels.
+
+        Each concept belongs to one category, whatever map it is labelled in.
+        """
         ...
 
-    def read(self, rows: Sequence[int]) -> Mapping[str, np.ndarray]:
-        """Per category (B, height, width) uint8 or int32: 0 for nothing, v for its concept v-1."""
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every label map, which may differ from those of the image."""
+        ...
+
+    def read(self, rows: Sequence[int]) -> PixelLabels:
+        """What is labelled in the images of these rows."""
         ...
 
 
@@ -73,6 +117,7 @@ class ProbeDataset:
     `labels` (N,) int64 indexes `classes`. `label_presence` holds classes and superclasses as the
     labels imply them (what LE(Label) sees); `concept_presence` every annotated concept.
     `vocabulary` is the dataset's own concept set. `masks` and `captions` are there if drawn.
+    `unreadable` names images that were left out, with consent, since they are damaged.
     """
 
     name: str
@@ -85,6 +130,7 @@ class ProbeDataset:
     vocabulary: tuple[str, ...] = ()
     masks: Masks | None = None
     captions: tuple[str, ...] | None = None
+    unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.images)

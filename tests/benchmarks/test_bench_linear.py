@@ -240,17 +240,19 @@ def test_bench_growth(
 @pytest.mark.timeout(3600)
 @pytest.mark.benchmark(group="authors")
 def test_bench_beside_the_authors_protocol(benchmark: BenchmarkFixture) -> None:
-    """3,500 images, 500 concepts, 64 units: seconds a unit here, by glm-saga, and by Adam's search.
+    """3,500 images, 500 concepts: seconds a unit here, for 64 units, by glm-saga, by Adam's search.
 
-    The search by Adam is run for the first 8 units. The objective is never above glm-saga's.
+    glm-saga and the search by Adam are run for the first 8 units, together and one by one. The
+    objective is never above glm-saga's.
     """
-    num_units, searched = 64, 8
+    num_units, sampled = 64, 8
     world = draw(3_500, 500, num_units)
     presence = world.both()
-    train = moments(presence.train, world.of_train())
-    val = moments(presence.val, world.of_val())
     P_train, P_val = presence.train.whole(), presence.val.whole()
-    problem = standardise(train, val, PENALTY, lambda: (P_train, world.of_train()))
+    some = world.of_train()[:, :sampled]
+    train = moments(presence.train, some)
+    val = moments(presence.val, world.of_val()[:, :sampled])
+    problem = standardise(train, val, PENALTY, lambda: (P_train, some))
 
     found = benchmark.pedantic(explain, args=(world, presence), rounds=3)
 
@@ -268,21 +270,21 @@ def test_bench_beside_the_authors_protocol(benchmark: BenchmarkFixture) -> None:
                 (world.of_train()[:, unit], world.of_val()[:, unit]),
                 stochastic.order[:, unit].tolist(),
             )
-            for unit in range(searched)
+            for unit in range(sampled)
         ]
     )
     adam = time.perf_counter() - start
-    per_unit = saga / num_units + adam / searched
+    per_unit = (saga + adam) / sampled
     assert bool(
         (objective(problem, ranking.weights) <= objective(problem, stochastic.weights)).all()
     )
     benchmark.extra_info |= found | {
         "milliseconds a unit": 1000 * found["seconds"] / num_units,
-        "glm-saga seconds a unit": saga / num_units,
-        "Adam search seconds a unit": adam / searched,
+        "glm-saga seconds a unit": saga / sampled,
+        "Adam search seconds a unit": adam / sampled,
         "ratio": per_unit * num_units / found["seconds"],
-        "val correlation beside theirs, least": float((ours[:searched] - theirs).min()),
-        "val correlation beside theirs, most": float((ours[:searched] - theirs).max()),
+        "val correlation beside theirs, least": float((ours - theirs).min()),
+        "val correlation beside theirs, most": float((ours - theirs).max()),
     }
 
 

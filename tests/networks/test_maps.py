@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from le_bench.errors import NotApplicableError
+from le_bench.networks.kept_maps import KeptMaps
 from le_bench.networks.maps import LayerMaps, positions
 from le_bench.networks.preprocessing import Preprocessing
 from le_bench.networks.recording import record_activations
@@ -107,3 +108,72 @@ def test_other_outputs_have_no_map(output: Tensor | None) -> None:
     """No tensor, tokens that fill no square, a single token."""
     with pytest.raises(NotApplicableError, match="has no map of positions"):
         positions(output, Layer("block"))
+
+
+def count_passes(maps: LayerMaps) -> list[int]:
+    """Images of each forward pass from now on."""
+    seen: list[int] = []
+
+    def note(_module: nn.Module, inputs: tuple[Tensor]) -> None:
+        seen.append(len(inputs[0]))
+
+    maps.model.module.register_forward_pre_hook(note)
+    return seen
+
+
+@pytest.mark.parametrize(("limit", "passes"), [(10**6, [1, 3, 3, 1]), (100, [1, 3, 3, 1, 3, 3, 1])])
+def test_maps_are_kept_if_they_fit(limit: int, passes: list[int]) -> None:
+    """Kept or computed anew, all rows or some of them, the maps are the same."""
+    maps = make_maps("conv")
+    rows = torch.tensor([8, 1, 2, 3, 4, 5, 9])
+    expected = torch.cat([block for _, block in maps.blocks(rows)])
+    kept = KeptMaps(maps, torch.arange(10), limit)
+    seen = count_passes(maps)
+
+    first = torch.cat([block for _, block in kept.blocks(rows)])
+    second = torch.cat([block for _, block in kept.blocks(rows)])
+
+    assert torch.equal(first, expected)
+    assert torch.equal(second, expected)
+    assert seen == passes
+    if limit > 100:
+        assert torch.equal(next(kept.blocks(torch.tensor([5, 8])))[1], expected[[5, 0]])
+        assert seen == passes
+
+
+def test_kept_maps_cannot_be_changed_by_their_reader() -> None:
+    """What is handed out is a copy."""
+    kept = KeptMaps(make_maps("conv"), torch.arange(10), 10**6)
+    rows = torch.arange(3)
+    first = next(kept.blocks(rows))[1].clone()
+
+    for _ in range(2):
+        next(kept.blocks(rows))[1].zero_()
+
+    assert torch.equal(next(kept.blocks(rows))[1], first)
+
+
+def test_who_finds_maps_ready_is_charged_for_them_once() -> None:
+    """Whoever computes them pays by the clock; later explainers pay what that took, once each."""
+    kept = KeptMaps(make_maps("conv"), torch.arange(10), 10**6)
+    rows = torch.arange(6)
+
+    list(kept.blocks(rows))
+    own = kept.spared
+    kept.begin()
+    list(kept.blocks(rows))
+    once = kept.spared
+    list(kept.blocks(rows))
+
+    assert own == 0.0
+    assert once > 0.0
+    assert kept.spared == once
+
+
+def test_kept_maps_hide_images_of_other_splits() -> None:
+    """Rows that must not be seen are refused whether or not others are kept."""
+    kept = KeptMaps(make_maps("conv", rows=[0, 1, 2]), torch.tensor([0, 1, 2]), 10**6)
+    list(kept.blocks(torch.tensor([0, 1])))
+
+    with pytest.raises(ValueError, match="row 5 is not among the 3 images that may be seen here"):
+        list(kept.blocks(torch.tensor([0, 5])))

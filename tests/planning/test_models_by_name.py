@@ -9,8 +9,9 @@ import pytest
 
 from le_bench.errors import ExperimentError
 from le_bench.planning.experiment import ModelRow
-from le_bench.planning.reading import build_experiment, read_table
+from le_bench.planning.reading import build_experiment
 from le_bench.planning.settings import select_layers
+from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
 from le_bench.types import Layer
 

@@ -12,7 +12,8 @@ import pytest
 
 from le_bench.cli import call
 from le_bench.planning.plan import Plan, make_plan
-from le_bench.planning.reading import build_experiment, read_table
+from le_bench.planning.reading import build_experiment
+from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def test_steps_are_counted_and_shared(plugins: Plugins, tmp_path: Path) -> None:
         "embed-images": 1,
         "embed-texts": 2,
         "calibrate": 1,
+        "fidelity": 0,
+        "temper": 0,
+        "ablate": 0,
+        "impact": 0,
         "explain": 4,
         "simulate": 4,
         "score": 4,

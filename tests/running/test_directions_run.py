@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,29 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from le_bench.boards.results import read_results
-from le_bench.cli import call
 
 if TYPE_CHECKING:
     from conftest import Bench
-
-SCORER = """
-from dataclasses import dataclass
-import torch
-from le_bench import hookimpl
-from le_bench.components import Scorer
-from le_bench.types import Score
-
-@dataclass(frozen=True)
-class Replacing(Scorer):
-    name = "replacing"
-    needs_model = True
-    def score(self, simulations, activations, model):
-        return Score(torch.zeros(activations["test"].values.shape[1], dtype=torch.float64))
-
-@hookimpl
-def le_bench_scorers():
-    return [Replacing]
-"""
 
 
 def use_directions(bench: Bench, weight: torch.Tensor) -> None:
@@ -63,22 +42,20 @@ def test_units_of_directions_are_scored_and_follow_their_file(bench: Bench) -> N
     assert changed["first"] == layers["first"]
 
 
-def test_scorers_that_replace_units_do_not_apply(bench: Bench, tmp_path: Path) -> None:
+def test_scorers_that_replace_units_do_not_apply(bench: Bench) -> None:
     """Inside the network there is no direction to replace; its other layers are scored."""
-    plugin = tmp_path / "replacing.py"
-    plugin.write_text(SCORER)
     use_directions(bench, torch.eye(6))
-    bench.edit(lambda text: text + '\n[[scorers]]\nuse = "replacing"\n')
+    bench.edit(lambda text: text + '\n[[scorers]]\nuse = "ablation"\n')
 
-    code = call(["run", "toy.toml", "--plugin", str(bench.plugin), "--plugin", str(plugin)])
+    code = bench.run()
 
     results = read_results(bench.folder / "leaderboards" / "results")
-    scored = {r.cell.layer for r in results if r.cell.scorer == "replacing"}
+    scored = {r.cell.layer for r in results if r.cell.scorer == "ablation"}
     board = (bench.folder / "leaderboards" / "toy.md").read_text()
     assert code == 0
     assert scored == {"first", "second:max"}
     assert (
-        "scorer 'replacing' changes units inside the network, where the directions of "
+        "replacing units changes them inside the network, where the directions of "
         "axes.safetensors do not exist" in board
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from importlib.resources import files
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -17,10 +18,18 @@ from le_bench.planning.plan import encoders_of
 from le_bench.plugins import Plugins
 from le_bench.probing.guarded import OwnImages, OwnMasks
 from le_bench.running.workspace import Workspace
-from le_bench.types import Presence, ProbeDataset
+from le_bench.types import Masks, PixelLabels, Presence, ProbeDataset
 
 if TYPE_CHECKING:
     from conftest import Bench
+
+MILAN = "picturebook/weights/picturebook-milan.safetensors"
+
+
+MORE_OPTIONS = {  # of explainers that cannot do without
+    "milan": f'\ncheckpoint = "{files("le_bench_plugins") / MILAN}"',
+    "published": '\nfile = "published.csv"',
+}
 
 
 class Repainted:
@@ -40,6 +49,20 @@ class Repainted:
             noise.integers(0, 255, picture.shape, dtype=np.uint8) if row in self.rows else picture
             for row, picture in zip(rows, pictures, strict=True)
         ]
+
+
+class Relabelled:
+    """Masks of which some rows say that everything is the first concept."""
+
+    def __init__(self, masks: Masks, rows: torch.Tensor) -> None:
+        self.masks, self.rows = masks, rows.numpy()
+        self.categories, self.size = masks.categories, masks.size
+
+    def read(self, rows: Sequence[int]) -> PixelLabels:
+        labels = self.masks.read(rows)
+        layers = labels.layers.copy()
+        layers[np.isin(rows, self.rows)] = 1
+        return PixelLabels(layers, labels.whole)
 
 
 def with_other_test_images(dataset: ProbeDataset) -> ProbeDataset:
@@ -63,6 +86,7 @@ def with_other_test_images(dataset: ProbeDataset) -> ProbeDataset:
         labels=labels,
         label_presence=reversed_rows(dataset.label_presence),
         concept_presence=reversed_rows(dataset.concept_presence),
+        masks=None if dataset.masks is None else Relabelled(dataset.masks, rows),
     )
 
 
@@ -72,11 +96,14 @@ def test_no_explainer_sees_test_images(
     """With other test images every installed explainer explains the same, and scores differ."""
     rows = []
     for offer in plugins.offers("explainer"):
+        more = MORE_OPTIONS.get(offer.component.name, "")
         hints = {field.name: field for field in fields(offer.component)}
         encoder = '\nencoder = "eye"' if "encoder" in hints else ""
         source = '\nsource = "encoder"' if "source" in hints else ""
         name = offer.component.name
-        rows.append(f'[[explainers]]\nuse = "{name}"{encoder}{source}\n')
+        rows.append(f'[[explainers]]\nuse = "{name}"{encoder}{source}{more}\n')
+    lines = [f"{layer},{unit},red" for layer in ("first", "second") for unit in range(6)]
+    (bench.folder / "published.csv").write_text("\n".join(["layer,unit,description", *lines]))
     bench.edit(
         lambda text: (
             text.split("[[explainers]]")[0].replace(
@@ -121,7 +148,8 @@ def test_views_read_images_and_masks_of_their_own_split_alone() -> None:
     images = OwnImages(ToyPictures(), torch.tensor([1, 4]))
 
     assert len(images.read([4, 1])) == 2
-    assert masks.read([4])["color"].shape == (1, 2, 2)
+    assert masks.size == (2, 2)
+    assert masks.read([4]).layers.shape == (1, 1, 2, 2)
     for read in (images.read, masks.read):
         with pytest.raises(ValueError, match="row 2 is not among the 2 images"):
             read([1, 2])
@@ -141,6 +169,8 @@ class ColourMasks:
     """Everything is red."""
 
     categories: ClassVar[dict[str, tuple[str, ...]]] = {"color": ("red",)}
+    size = (2, 2)
 
-    def read(self, rows: Sequence[int]) -> dict[str, np.ndarray]:
-        return {"color": np.ones((len(rows), 2, 2), np.uint8)}
+    def read(self, rows: Sequence[int]) -> PixelLabels:
+        layers = np.ones((len(rows), 1, 2, 2), np.uint8)
+        return PixelLabels(layers, np.zeros((len(rows), 0), np.uint8))

@@ -12,7 +12,8 @@ from PIL import Image
 
 from le_bench.boards.results import read_results
 from le_bench.planning.plan import make_plan
-from le_bench.planning.reading import build_experiment, read_table
+from le_bench.planning.reading import build_experiment
+from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
 from le_bench.running.execute import execute, survey
 from le_bench.running.executors import InProcess

@@ -312,8 +312,8 @@ MISTAKES = {
     ),
     "missing file": (
         lambda text: text.replace('id = "net"', 'id = "net"\ncheckpoint = "gone.txt"'),
-        "toy.toml: 1 fault, nothing was run:\n  - models 1 (net), checkpoint: gone.txt does not "
-        "exist; paths are relative to the experiment file\n",
+        "toy.toml: 1 missing file, nothing was run:\n  - models 1 (net), checkpoint: gone.txt does "
+        "not exist; paths are relative to the experiment file\n",
     ),
     "missing layer": (
         lambda text: text.replace('"first"', '"frist"'),
@@ -326,16 +326,16 @@ MISTAKES = {
 def test_a_mistake_is_one_message_and_writes_nothing(
     bench: Bench, mistake: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 2, one message that says what, where and what to do, no result and no board."""
+    """Exit code 2 (6: files are missing), one message with what, where and what to do, no board."""
     change, message = MISTAKES[mistake]
     bench.edit(change)
 
     code = bench.run()
 
     captured = capsys.readouterr()
-    assert code == 2
-    assert captured.out == ""
     assert message in captured.err
+    assert code == (6 if mistake == "missing file" else 2)
+    assert captured.out == ""
     assert not (bench.folder / "leaderboards").exists()
 
 

@@ -24,6 +24,7 @@ from le_bench.types import (
     Evidence,
     Explanation,
     Images,
+    PixelLabels,
     ProbeDataset,
     ProbeView,
     Simulation,
@@ -43,6 +44,22 @@ class ToyImages:
 
     def read(self, rows: Sequence[int]) -> list[np.ndarray]:
         return [self.pixels[row] for row in rows]
+
+
+@dataclass(frozen=True)
+class ToyMasks:
+    """Each pixel bears its strongest colour, if that is bright; the whole image its label."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    categories: ClassVar[dict[str, tuple[str, ...]]] = {"color": CLASSES[:3], "image": CLASSES[3:]}
+    size = (8, 8)
+
+    def read(self, rows: Sequence[int]) -> PixelLabels:
+        pixels = self.pixels[list(rows)]
+        bright = pixels.max(3) > 60
+        whole = np.where(self.labels[list(rows)] == 3, 4, 0)
+        return PixelLabels(((pixels.argmax(3) + 1) * bright)[:, None], whole[:, None])
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,7 @@ class ToyDataset(DatasetSource):
             label_presence=presence,
             concept_presence=presence if self.annotated else None,
             vocabulary=(*CLASSES, "colourful"),
+            masks=ToyMasks(pixels, labels) if self.annotated else None,
         )
 
 

@@ -13,12 +13,10 @@ import torch
 from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError, unknown_name
-from le_bench.probing.images import FileImages
-from le_bench.probing.presence import labelled_dataset
+from le_bench.probing.files import SUFFIXES, file_dataset, find_images
 from le_bench.probing.splits import chosen_splits
 from le_bench.types import ProbeDataset, Split
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm"})
 LABELS_FILE = "labels.csv"
 
 
@@ -32,7 +30,9 @@ class ImageFolderDataset(DatasetSource):
     Classes are sorted by name. `class_names` is a table that gives classes better names, such as
     words for WordNet numbers. `superclasses` and the splits are as for `npz`.
 
-    Files are decoded when needed; a damaged one is named then.
+    Files are decoded when needed; a damaged one is named then and ends the run. With
+    `skip_unreadable` all files are decoded at the start, and damaged ones are left out and counted
+    on boards; rows of split files count all files.
     """
 
     name: ClassVar[str] = "image-folder"
@@ -45,19 +45,20 @@ class ImageFolderDataset(DatasetSource):
     train_ids: Path | None = None
     val_ids: Path | None = None
     test_ids: Path | None = None
+    skip_unreadable: bool = False
 
     def load(self) -> ProbeDataset:
         """List the files and read their labels."""
         if not self.folder.is_dir():
             raise MissingFileError(f"{self.folder}: no such folder; check the path")
         labelled = self._listed() if (self.folder / LABELS_FILE).is_file() else self._found()
-        images = FileImages(tuple(self.folder / path for path, _ in labelled))
+        paths = [self.folder / path for path, _ in labelled]
         ids: dict[Split, Path | None] = {
             "train": self.train_ids,
             "val": self.val_ids,
             "test": self.test_ids,
         }
-        splits = chosen_splits(ids, len(images), self.split_seed)
+        splits = chosen_splits(ids, len(paths), self.split_seed)
         keys = sorted({label for _, label in labelled if label})
         if not keys:
             if self.superclasses or self.class_names:
@@ -65,7 +66,9 @@ class ImageFolderDataset(DatasetSource):
                     f"{self.folder}: `class_names` and `superclasses` need labels; put the images "
                     f"of each class into a folder of its own or write {LABELS_FILE}"
                 )
-            return ProbeDataset(self.folder.name, images, splits)
+            return file_dataset(
+                self.folder.name, paths, splits=splits, skip_unreadable=self.skip_unreadable
+            )
         for key in self.class_names:
             if key not in keys:
                 raise BenchError(
@@ -74,23 +77,19 @@ class ImageFolderDataset(DatasetSource):
         names = tuple(self.class_names.get(key, key) for key in keys)
         number = {key: place for place, key in enumerate(keys)}
         labels = torch.tensor([number[label] for _, label in labelled])
-        return labelled_dataset(
+        return file_dataset(
             self.folder.name,
-            images,
+            paths,
             splits=splits,
             labels=labels,
             classes=names,
             superclasses=self.superclasses,
+            skip_unreadable=self.skip_unreadable,
         )
 
     def _found(self) -> list[tuple[str, str]]:
         """Relative path and class (empty in the flat layout) of each image, by path."""
-        paths = sorted(
-            file.relative_to(self.folder).as_posix()
-            for file in self.folder.rglob("*")
-            if file.suffix.lower() in SUFFIXES
-            and not any(part.startswith(".") for part in file.relative_to(self.folder).parts)
-        )
+        paths = find_images(self.folder)
         flat = [path for path in paths if "/" not in path]
         if not paths:
             raise MissingFileError(

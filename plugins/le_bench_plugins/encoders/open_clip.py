@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -11,8 +13,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import open_clip
 import torch
+from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from le_bench import hookimpl
 from le_bench.components import Encoder
@@ -35,6 +39,8 @@ PAPER_CONSTANTS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("ViT-L-14-336-quickgelu", "openai"): (58.0, -0.25),
 }
 RAW_TEXT = "{}"
+CACHE = Path("~/.cache/clip").expanduser()  # where open_clip keeps what it fetches from addresses
+WEIGHTS_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
 class _Loaded(NamedTuple):
@@ -109,6 +115,20 @@ class OpenCLIPEncoder(Encoder):
         sentences = [self.template.replace("{}", text) for text in texts]
         return embed_texts(loaded.model, loaded.tokenizer, sentences, device, self.batch_size)
 
+    def image_work(self) -> tuple[float, int] | None:
+        """Counted on a model without weights; None for a folder of its own."""
+        if self.checkpoint is not None and self.checkpoint.is_dir():
+            return None
+        name = self._known_model()
+        size = _configuration(name)["vision_cfg"].get("image_size", 224)
+        height, across = size if isinstance(size, list | tuple) else (size, size)
+        with torch.device("meta"), torch.random.fork_rng(devices=[]), _quiet():
+            model = open_clip.create_model(name, pretrained=None, load_weights=False, device="meta")
+            visual = model.visual.eval().requires_grad_(False)
+            with FlopCounterMode(display=False) as counted, torch.no_grad():
+                features = visual(torch.empty(1, 3, height, across))
+        return float(counted.get_total_flops()), int(features.shape[-1])
+
     def constants(self) -> Calibration | None:
         """The given constants, else the paper's for its encoders, else None."""
         if self.a is not None and self.b is not None:
@@ -117,6 +137,16 @@ class OpenCLIPEncoder(Encoder):
         if known is None or self.template != RAW_TEXT:
             return None
         return Calibration(*known, source="Linear Explanations for Individual Neurons")
+
+    def missing(self) -> str:
+        """How to get the weights of the pretrained tag, if they are needed and not here."""
+        tag = {} if self.checkpoint is not None or ":" in self.model else self._tag()
+        return "" if not tag or _in_cache(tag) else self._how_to_fetch(tag)
+
+    def fetch(self) -> None:
+        """Download the weights of the pretrained tag, if they are needed and not here."""
+        if self.checkpoint is None and self.missing():
+            self._fetch(self._tag())
 
     def _load(self) -> _Loaded:
         """Build the model with its weights; everything cheap that can fail is tried first."""
@@ -183,14 +213,17 @@ class OpenCLIPEncoder(Encoder):
         try:
             return Path(open_clip.download_pretrained(tag))
         except (OSError, RuntimeError) as error:
-            repository = str(tag.get("hf_hub", "")).rstrip("/")
-            source = f"`hf download {repository}`" if repository else str(tag.get("url"))
-            raise MissingFileError(
-                f"{self._title}: its weights are not on this machine and cannot be fetched; on a "
-                f"machine with network fetch them by {source} and copy the cache folder here "
-                "(`HF_HOME` names it, else ~/.cache/huggingface), or give the file itself as "
-                "`checkpoint`"
-            ) from error
+            raise MissingFileError(self._how_to_fetch(tag)) from error
+
+    def _how_to_fetch(self, tag: Mapping[str, Any]) -> str:
+        repository = str(tag.get("hf_hub", "")).rstrip("/")
+        source = f"`hf download {repository}`" if repository else str(tag.get("url"))
+        return (
+            f"{self._title}: its weights are not on this machine and cannot be fetched; on a "
+            f"machine with network fetch them by {source} and copy the cache folder here "
+            "(`HF_HOME` names it, else ~/.cache/huggingface), or give the file itself as "
+            "`checkpoint`"
+        )
 
     def _require_transformers(self, configuration: Mapping[str, Any]) -> None:
         """Refuse early what open_clip would fail at with an ImportError."""
@@ -221,6 +254,25 @@ class OpenCLIPEncoder(Encoder):
             f"{weights}: these are not the weights of {self._title} ({reason[0].strip()}); give a "
             "file that was saved from this model, or remove it to have it fetched again"
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without open_clip's warning that a model has random weights, which is meant."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _in_cache(tag: Mapping[str, Any]) -> bool:
+    """Whether open_clip would find the weights of a tag without the network."""
+    repository = str(tag.get("hf_hub", "")).rstrip("/")
+    if not repository:
+        return (CACHE / str(tag.get("url", "")).rsplit("/", 1)[-1]).is_file()
+    return any(isinstance(try_to_load_from_cache(repository, name), str) for name in WEIGHTS_NAMES)
 
 
 def _configuration(architecture: str) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ MAX_WORDS = 20
 _SENTENCE_SHARE = 0.5
 _OPENINGS = ("", "", "a photo of ", "a picture of ")
 _NEARNESS = ("near", "beside", "next to")
-_SCENE_PHRASES: Mapping[str, tuple[str, ...]] = {
+SCENE_PHRASES: Mapping[str, tuple[str, ...]] = {
     "meadow": ("in a meadow",),
     "forest": ("in a forest",),
     "beach": ("on a beach", "at the beach"),
@@ -36,7 +36,7 @@ _SCENE_PHRASES: Mapping[str, tuple[str, ...]] = {
     "street": ("on a street", "in a street"),
     "room": ("in a room",),
 }
-_STUFF_ARTICLES: Mapping[str, str] = {
+STUFF_ARTICLES: Mapping[str, str] = {
     "road": "a ",
     "mountain": "a ",
     "sun": "the ",
@@ -45,7 +45,7 @@ _STUFF_ARTICLES: Mapping[str, str] = {
     "wall": "a ",
     "floor": "a ",
 }
-_MASS_MATERIALS = ("foliage", "fur", "feathers")
+MASS_MATERIALS = ("foliage", "fur", "feathers")
 _CATEGORY_WEIGHTS: Mapping[str, float] = {
     "color": 1.5,
     "object": 2.0,
@@ -60,7 +60,7 @@ _CATEGORY_OF: Mapping[str, str] = {concept.name: concept.category for concept in
 WORDS: tuple[str, ...] = tuple(
     sorted(
         {concept.name for concept in CONCEPTS}
-        | {word for phrases in _SCENE_PHRASES.values() for each in phrases for word in each.split()}
+        | {word for phrases in SCENE_PHRASES.values() for each in phrases for word in each.split()}
         | {word for each in (*_OPENINGS, *_NEARNESS) for word in each.split()}
         | {"a", "an", "and", "the", "with", "big", "small", "eyes"}
     )
@@ -157,10 +157,10 @@ def _choose_additions(dice: _Dice, facts: Facts) -> list[str]:
         others = " and ".join(_describe_companion(dice, thing) for thing in shown)
         additions.append(f"{dice.pick(_NEARNESS)} {others}")
     if dice.chance(0.75):
-        additions.append(dice.pick(_SCENE_PHRASES[facts.scene]))
+        additions.append(dice.pick(SCENE_PHRASES[facts.scene]))
     if facts.stuff and dice.chance(0.3):
         stuff = dice.pick(facts.stuff)
-        additions.append(f"with {_STUFF_ARTICLES.get(stuff, '')}{stuff}")
+        additions.append(f"with {STUFF_ARTICLES.get(stuff, '')}{stuff}")
     return additions
 
 
@@ -175,23 +175,23 @@ def _describe(dice: _Dice, thing: Thing) -> str:
             words.extend(("and", thing.second_color))
     if thing.texture and dice.chance(0.85):
         words.append(thing.texture)
-    if thing.material and thing.material not in _MASS_MATERIALS and dice.chance(0.5):
+    if thing.material and thing.material not in MASS_MATERIALS and dice.chance(0.5):
         words.append(thing.material)
     words.append(SUPERCLASS_OF[thing.label] if dice.chance(0.12) else thing.label)
-    return _with_article(words)
+    return with_article(words)
 
 
 def _choose_details(dice: _Dice, thing: Thing) -> list[str]:
     """Return up to three details: parts, the colour of eyes, what an animal or plant is made of."""
     details: list[str] = []
-    if thing.material in _MASS_MATERIALS and dice.chance(0.35):
+    if thing.material in MASS_MATERIALS and dice.chance(0.35):
         details.append(thing.material)
     if thing.eye_color and dice.chance(0.4):
         details.append(f"{thing.eye_color} eyes")
     elif thing.parts and dice.chance(0.55):
-        details.append(_with_article([dice.pick(thing.parts)]))
+        details.append(with_article([dice.pick(thing.parts)]))
         if dice.chance(0.4):
-            details.append(_with_article([dice.pick(thing.parts)]))
+            details.append(with_article([dice.pick(thing.parts)]))
     return list(dict.fromkeys(details))
 
 
@@ -199,9 +199,10 @@ def _describe_companion(dice: _Dice, thing: Thing) -> str:
     words = [thing.size] if dice.chance(0.5) else []
     if thing.color and dice.chance(0.6):
         words.append(thing.color)
-    return _with_article([*words, thing.label])
+    return with_article([*words, thing.label])
 
 
-def _with_article(words: Sequence[str]) -> str:
+def with_article(words: Sequence[str]) -> str:
+    """Return the words behind "a" or "an"."""
     article = "an" if words[0][0] in "aeiou" else "a"
     return " ".join((article, *words))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -23,13 +23,13 @@ from le_bench.types import Images, Presence, ProbeDataset, TargetModel, require
 from le_bench_plugins.picturebook import captions, world
 from le_bench_plugins.picturebook.absent import ABSENT
 from le_bench_plugins.picturebook.concepts import (
-    CATEGORY_CONCEPTS,
     CLASSES,
     CONCEPTS,
     SUPERCLASS_OF,
     SUPERCLASSES,
 )
 from le_bench_plugins.picturebook.encoders import LoadedEncoder, load_encoder, weights_path
+from le_bench_plugins.picturebook.masks import DrawnMasks
 from le_bench_plugins.picturebook.targets import TARGETS
 
 FIRST_TRAINING_PICTURE = 1_000_000
@@ -47,18 +47,6 @@ class DrawnImages:
     def read(self, rows: Sequence[int]) -> list[np.ndarray]:
         """The pictures of these rows."""
         return list(self.pixels[list(rows)])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DrawnMasks:
-    """Id maps drawn again when asked for: all of them would take 24 KiB a picture."""
-
-    seed: int
-    categories: Mapping[str, tuple[str, ...]]
-
-    def read(self, rows: Sequence[int]) -> Mapping[str, np.ndarray]:
-        """Per category (B, 64, 64) uint8: 0 for nothing, v for the category's concept v - 1."""
-        return world.draw(list(rows), self.seed).masks
 
 
 @dataclass(frozen=True)
@@ -100,7 +88,7 @@ class Picturebook(DatasetSource):
             label_presence=label_presence(labels, CLASSES, members),
             concept_presence=Presence(names, torch.cat([present, absent], dim=1)),
             vocabulary=names,
-            masks=DrawnMasks(self.seed, CATEGORY_CONCEPTS),
+            masks=DrawnMasks.of(pictures),
             captions=tuple(captions.captions(pictures, variant=0, seed=self.seed)),
         )
 

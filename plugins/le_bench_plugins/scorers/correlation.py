@@ -12,7 +12,7 @@ from torch import Tensor
 from le_bench import hookimpl
 from le_bench.components import Scorer
 from le_bench.formulas.correlation import constant_columns, finite_columns, pearson
-from le_bench.types import Activations, Score, Simulation, Split, TargetModel
+from le_bench.types import Ablations, Activations, Score, Simulation, Split
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class CorrelationScorer(Scorer):
 
     name: ClassVar[str] = "correlation"
     version: ClassVar[int] = 1
+    bounds: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
     reference: ClassVar[str] = (
         'Oikarinen and Weng, "Linear Explanations for Individual Neurons", ICML 2024, section 4'
     )
@@ -39,20 +40,20 @@ class CorrelationScorer(Scorer):
         self,
         simulations: Mapping[Split, Simulation],
         activations: Mapping[Split, Activations],
-        model: TargetModel | None,
+        ablations: Ablations | None,
     ) -> Score:
         """Correlation of each unit on the test split, (U,)."""
         simulation, recorded = simulations["test"], activations["test"].values
         values = pearson(simulation.values, recorded)
         reasons = dict(simulation.undefined)
-        for undefined, reason in _undefined_columns(simulation.values, recorded):
+        for undefined, reason in undefined_columns(simulation.values, recorded):
             for unit in torch.nonzero(undefined).flatten().tolist():
                 reasons.setdefault(unit, reason)
         values[list(reasons)] = float("nan")
         return Score(values, dict(sorted(reasons.items())))
 
 
-def _undefined_columns(simulated: Tensor, recorded: Tensor) -> list[tuple[Tensor, str]]:
+def undefined_columns(simulated: Tensor, recorded: Tensor) -> list[tuple[Tensor, str]]:
     """Which units have no correlation and why; the first reason that holds is a unit's reason."""
     all_units = torch.full((recorded.shape[1],), len(recorded) < 2)
     constant = constant_columns(recorded)

@@ -23,6 +23,7 @@ def test_the_order_of_explainers_on_real_images(
     settings = {
         "dataset.file": data / "test.npz",
         "models.ResNet-20.checkpoint": data / "resnet20.safetensors",
+        "impact.images": 20,
     }
 
     code = call(

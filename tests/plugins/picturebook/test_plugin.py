@@ -11,14 +11,17 @@ import torch
 from le_bench.boards.results import read_results
 from le_bench.cli import call
 from le_bench.planning.plan import make_plan
-from le_bench.planning.reading import build_experiment, read_table
+from le_bench.planning.reading import build_experiment
+from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
 from le_bench.types import SPLITS
+from le_bench_plugins.picturebook.concepts import CATEGORY_CONCEPTS
 from le_bench_plugins.picturebook.plugin import (
     Picturebook,
     PicturebookEncoder,
     PicturebookModel,
 )
+from le_bench_plugins.picturebook.world import draw
 
 DEFAULT = Path(__file__).parents[3] / "le_bench" / "experiments" / "picturebook.toml"
 
@@ -36,9 +39,10 @@ def test_the_dataset_says_all_that_is_known() -> None:
     assert len(dataset.images) == len(dataset.labels) == len(dataset.captions) == 60
     assert [len(dataset.splits[split]) for split in SPLITS] == [42, 6, 12]
     assert len(masks.categories) == 6
-    maps = masks.read([3, 4])
-    assert all(maps[category].shape == (2, 64, 64) for category in masks.categories)
-    scene = masks.categories["scene"][int(maps["scene"][0, 0, 0]) - 1]
+    labels = masks.read([3, 4])
+    assert labels.layers.shape == (2, 5, *masks.size)
+    concepts = [concept for members in masks.categories.values() for concept in members]
+    scene = concepts[int(labels.whole[0, 0]) - 1]
     column = dataset.concept_presence.concepts.index(scene)
     assert dataset.concept_presence.values[3, column] == 1
     class_of_first = dataset.classes[int(dataset.labels[0])]
@@ -46,6 +50,25 @@ def test_the_dataset_says_all_that_is_known() -> None:
     assert row[dataset.label_presence.concepts.index(class_of_first)] == 1
     assert row.sum() == 2  # the class and its superclass
     assert set(dataset.concept_presence.concepts) == set(dataset.vocabulary)
+
+
+def test_masks_are_the_id_maps_of_the_world() -> None:
+    """Unpacked, every layer names the concepts that its category's id map does."""
+    dataset = Picturebook(num_images=300).load()
+    drawn = draw([299, 0, 17])
+    assert dataset.masks is not None
+
+    labels = dataset.masks.read([299, 0, 17])
+
+    concepts = ["", *(c for members in dataset.masks.categories.values() for c in members)]
+    pixelwise = [category for category in CATEGORY_CONCEPTS if category != "scene"]
+    for layer, category in enumerate(pixelwise):
+        names = np.array(["", *CATEGORY_CONCEPTS[category]])
+        expected = names[drawn.masks[category]]
+        np.testing.assert_array_equal(np.array(concepts)[labels.layers[:, layer]], expected)
+    assert [concepts[label] for label in labels.whole[:, 0]] == [
+        CATEGORY_CONCEPTS["scene"][scene] for scene in drawn.scenes
+    ]
 
 
 def test_too_few_pictures_are_refused() -> None:
@@ -73,7 +96,9 @@ def test_encoders_find_scenes(network: str) -> None:
     dataset = Picturebook(num_images=100).load()
     assert dataset.masks is not None
     scenes = dataset.masks.categories["scene"]
-    truth = dataset.masks.read(range(100))["scene"][:, 0, 0].astype(np.int64) - 1
+    concepts = [concept for members in dataset.masks.categories.values() for concept in members]
+    labels = dataset.masks.read(range(100)).whole[:, 0]
+    truth = np.array([scenes.index(concepts[label - 1]) for label in labels])
     encoder = PicturebookEncoder(network=network)  # type: ignore[arg-type]  # one of the literals
     cpu = torch.device("cpu")
 

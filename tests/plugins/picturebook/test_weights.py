@@ -28,6 +28,7 @@ from le_bench_plugins.picturebook.encoders import (
     weights_path,
 )
 from le_bench_plugins.picturebook.targets import TARGETS
+from le_bench_plugins.picturebook.training.card import CAPTIONER, write_card
 from le_bench_plugins.picturebook.training.encoders import encode_texts
 from le_bench_plugins.picturebook.training.losses import TruthfulClipLoss, TruthfulSigLipLoss
 from le_bench_plugins.picturebook.training.pool import (
@@ -43,6 +44,7 @@ from le_bench_plugins.picturebook.training.tokenizer import (
 from le_bench_plugins.picturebook.world import Pictures, draw, presence
 
 MAX_BYTES = 8_000_000
+MAX_CAPTIONER_BYTES = 1_500_000
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +87,21 @@ def to_batch(images: npt.NDArray[np.uint8]) -> Tensor:
 
 
 def test_all_weights_together_are_small() -> None:
-    """The weights of all targets and encoders take less than 8 MB."""
+    """The weights of all targets and encoders take less than 8 MB, the captioner 1.5 MB."""
     sizes = [weights_path(name).stat().st_size for name in (*TARGETS, *ENCODERS)]
 
     assert sum(sizes) < MAX_BYTES
+    assert weights_path(CAPTIONER).stat().st_size < MAX_CAPTIONER_BYTES
 
 
-@pytest.mark.parametrize("name", [*TARGETS, *ENCODERS])
+def test_the_card_is_that_of_the_measured_quality() -> None:
+    """README.md is what the JSON files beside the weights say."""
+    folder = weights_path(CAPTIONER).parent
+
+    assert (folder / "README.md").read_text() == write_card(folder)
+
+
+@pytest.mark.parametrize("name", [*TARGETS, *ENCODERS, CAPTIONER])
 def test_weights_are_half_precision_and_finite(name: str) -> None:
     """Every tensor of a weights file is float16 and finite, save the counters of batches."""
     tensors = load_file(weights_path(name))
@@ -101,12 +111,12 @@ def test_weights_are_half_precision_and_finite(name: str) -> None:
     assert all(bool(tensor.isfinite().all()) for tensor in numbers)
 
 
-@pytest.mark.parametrize("name", [*TARGETS, *ENCODERS])
+@pytest.mark.parametrize("name", [*TARGETS, *ENCODERS, CAPTIONER])
 def test_measured_quality_is_that_of_the_pictures_drawn_now(name: str, digest: str) -> None:
     """The quality beside each weights file was measured with today's picture generator."""
     quality = json.loads(weights_path(name).with_suffix(".json").read_text())
 
-    assert quality["generator_digest"] == digest
+    assert quality.get("made_from", quality)["generator_digest"] == digest
 
 
 @pytest.mark.parametrize(("name", "build"), TARGETS.items())

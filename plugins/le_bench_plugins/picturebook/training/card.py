@@ -13,6 +13,7 @@ from le_bench_plugins.picturebook.encoders import ENCODERS, WEIGHTS_DIRECTORY, r
 from le_bench_plugins.picturebook.targets import TARGETS
 
 Quality = Mapping[str, Any]
+CAPTIONER = "picturebook-milan"
 
 _ARCHITECTURES: Mapping[str, str] = {
     "picturebook-cnn": "timm ResNet, one basic block in each of `layer1` to `layer4`, "
@@ -72,6 +73,40 @@ For the CLIP, pairs off the diagonal that are or may be true are left out of the
 concepts from ground truth, though on other pictures. The two SigLIPs saw equally many samples.
 """
 
+_CAPTIONER = """\
+## Captioner
+
+`{name}` is the small MILAN that the explainer `milan-picturebook` reads: {parameters:,} parameters,
+{bytes:,} bytes, seed {seed}, {tokens} tokens, trained in {minutes:.1f} minutes. To make it again:
+
+    python -m le_bench_plugins.picturebook.training.unit_annotations UNITS
+    python -m le_bench_plugins.explainers.milan.training.train UNITS \\
+        --backbone-weights UNITS/backbone.safetensors --output {name}.safetensors
+
+It looks at exemplars with the maps of `{backbone}` before pooling, which are copied into
+the file and do not change: not a target, so that no network describes itself, and not the encoder
+that simulates. It learned from {units:,} imagined units ({annotations:,} annotations), so that no
+unit of a target leaks into it. Each responds to a concept, to an object with a quality or in a
+scene, or to either of two concepts; its exemplars are 15 pictures that show this, of which up to a
+third are strays; masks are made from the ground truth, seen at 4x4, 8x8 or 16x16 positions with
+noise and cut at some level; annotations are phrases in the words of the caption grammar.
+
+| use | pictures |
+|---|---|
+| training of the captioner | {training} |
+| held out, captioner | {held_out} |
+
+Corpus BLEU (sacrebleu, in [0, 100], against three annotations a unit) on imagined units over
+held-out pictures; "known" are drawn like the training units, "new" respond to pairs of concepts
+that were never trained on. "Others" is the floor: the reranked texts against another unit's
+annotations.
+
+{table}
+BLEU counts runs of up to four words, and most annotations have fewer: it rests on the longer ones.
+Imagined units are cleaner than real ones, so expect less of real ones.
+
+"""
+
 _LIMITS = """\
 ## Intended use and limits
 
@@ -122,8 +157,27 @@ def write_card(directory: Path) -> str:
             _prompt_table(encoders),
             "",
             _ENCODER_TRAINING.format(num_tokens=read_num_tokens(), num_concepts=len(CONCEPTS)),
+            _captioner(_read(directory, CAPTIONER)),
             _LIMITS,
         ]
+    )
+
+
+def _captioner(quality: Quality) -> str:
+    """Return the section on the captioner."""
+    ways = ("greedy", "beam", "rerank", "others")
+    made = quality["made_from"]
+    rows = [
+        [layer, str(found["units"]), *(f"{found[way]:.1f}" for way in ways)]
+        for layer, found in quality["bleu"].items()
+    ]
+    return _CAPTIONER.format(
+        **quality,
+        minutes=quality["seconds"] / 60,
+        backbone=made["backbone"],
+        training=_range(made["training_pictures"]),
+        held_out=_range(made["held_out_pictures"]),
+        table=_table(["units", "number", *ways], rows) + "\n",
     )
 
 

@@ -1,1 +1,1 @@
-"""The trained weights of the Picturebook's targets and encoders; see README.md for the card."""
+"""The trained weights of the Picturebook's targets, encoders and captioner; see README.md."""

@@ -1,0 +1,1 @@
+"""Results side by side, and a run against an earlier one; reads records alone."""

@@ -1,0 +1,115 @@
+"""The concept sets of an experiment: [concepts.NAME] tables, read and united."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from os.path import normpath
+from pathlib import Path
+from typing import Any
+
+from le_bench.concepts.lists import broden_concepts, once_each, read_concepts, unite
+from le_bench.concepts.shipped import SHIPPED
+from le_bench.errors import BenchError, MissingFileError, unknown_name
+from le_bench.planning.options import Faults
+from le_bench.types import ConceptSet
+
+OWN = "dataset"
+UNION = "union"
+BRODEN = (
+    "Broden's labels are label.csv of http://netdissect.csail.mit.edu/data/broden1_224.zip; put it "
+    "there or name its folder"
+)
+
+
+class ConceptSets:
+    """Reads each table once; notes faults and goes on."""
+
+    def __init__(self, tables: Mapping[str, Any], folder: Path, faults: Faults) -> None:
+        self.tables = tables
+        self.folder = folder
+        self.faults = faults
+        self.found: dict[str, ConceptSet | None] = {OWN: ConceptSet(OWN)}
+
+    def read(self) -> dict[str, ConceptSet]:
+        """Every concept set that can be read, the dataset's own among them."""
+        for name in self.tables:
+            self._get(name, ())
+        return {name: own for name, own in self.found.items() if own is not None}
+
+    def _get(self, name: str, above: tuple[str, ...]) -> ConceptSet | None:
+        if name not in self.found:
+            self.found[name] = self._read(name, (*above, name))
+        return self.found[name]
+
+    def _read(self, name: str, above: tuple[str, ...]) -> ConceptSet | None:
+        where = f"concepts.{name}"
+        table = self.tables[name]
+        readers: Mapping[str, Callable[[Any, str], tuple[str, ...] | None]] = {
+            "file": lambda given, where: self._file(given, where, read_concepts, ""),
+            "words": self._words,
+            "named": self._named,
+            "broden": lambda given, where: self._file(given, where, broden_concepts, BRODEN),
+        }
+        if not isinstance(table, Mapping) or len(table) != 1 or not set(table) <= {*readers, UNION}:
+            self.faults.add(
+                where,
+                "give one of file = 'PATH', words = ['...', ...], named = 'NAME', "
+                "broden = 'FOLDER', union = ['SET', ...]",
+            )
+            return None
+        key, given = next(iter(table.items()))
+        if key == UNION:
+            return self._union(name, given, where, above)
+        texts = readers[key](given, where)
+        return None if texts is None else ConceptSet(name, texts)
+
+    def _words(self, given: Any, where: str) -> tuple[str, ...] | None:
+        if not isinstance(given, list) or not all(isinstance(word, str) for word in given):
+            self.faults.add(where, f"words must be a list of texts, not {given!r}")
+            return None
+        texts = once_each(given)
+        if not texts:
+            self.faults.add(where, "holds no concept")
+        return texts
+
+    def _named(self, given: Any, where: str) -> tuple[str, ...] | None:
+        if given in SHIPPED:
+            return SHIPPED[given]()
+        self.faults.add(where, unknown_name("concept set", str(given), list(SHIPPED)))
+        return None
+
+    def _file(
+        self, given: Any, where: str, read: Callable[[Path], tuple[str, ...]], advice: str
+    ) -> tuple[str, ...] | None:
+        if not isinstance(given, str):
+            self.faults.add(where, f"must name a file, not {given!r}")
+            return None
+        path = Path(normpath(self.folder / Path(given).expanduser()))
+        try:
+            return read(path)
+        except MissingFileError as error:
+            self.faults.add_missing(where, f"{error}; {advice}" if advice else str(error))
+            return ()
+        except BenchError as error:
+            self.faults.add(where, str(error))
+        return None
+
+    def _union(
+        self, name: str, given: Any, where: str, above: tuple[str, ...]
+    ) -> ConceptSet | None:
+        if not isinstance(given, list) or not given or not all(isinstance(n, str) for n in given):
+            self.faults.add(where, f"union must be a list of concept sets, not {given!r}")
+            return None
+        parts: list[ConceptSet] = []
+        for part in given:
+            if part in above:
+                self.faults.add(where, f"'{part}' is united with itself")
+            elif part not in (*self.tables, OWN):
+                known = [OWN, *(table for table in self.tables if table != name)]
+                self.faults.add(where, unknown_name("concept set", part, known))
+            elif (own := self._get(part, above)) is not None:
+                parts.append(own)
+        if len(parts) < len(given):
+            return None
+        joined = any(part.concepts is None or part.joined for part in parts)
+        return ConceptSet(name, unite([part.concepts or () for part in parts]), joined)

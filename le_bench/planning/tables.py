@@ -1,0 +1,45 @@
+"""The raw tables of experiment files."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from le_bench.errors import ExperimentError
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The raw TOML content of an experiment file.
+
+    With `extends = "OTHER.toml"`, a file of the same folder, whatever the file itself does not
+    give is taken from the other one, key by key of the top level. Raises ExperimentError.
+    """
+    return _read_table(path, ())
+
+
+def _read_table(path: Path, below: tuple[str, ...]) -> dict[str, Any]:
+    table = _read_toml(path)
+    base = table.pop("extends", None)
+    if base is None:
+        return table
+    if not isinstance(base, str) or "/" in base or not base.endswith(".toml"):
+        raise ExperimentError(
+            f"{path}: extends must name a .toml file of this folder, not {base!r}"
+        )
+    if base in (*below, path.name):
+        raise ExperimentError(f"{path}: extends itself, by way of {base}")
+    return _read_table(path.with_name(base), (*below, path.name)) | table
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ExperimentError(f"{path}: no such experiment file; check the path") from None
+    except OSError as error:
+        raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ExperimentError(f"{path}: is not UTF-8 text ({error.reason})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ExperimentError(f"{path}: is not valid TOML: {error}") from error

@@ -1,0 +1,126 @@
+"""Probe datasets of image files: what their sources share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from le_bench.errors import BenchError, UnreadableFileError
+from le_bench.probing.images import DECODE_FAILURES, FileImages, decode_image
+from le_bench.probing.presence import labelled_dataset
+from le_bench.types import ProbeDataset, Split
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm"})
+
+
+def find_images(folder: Path) -> list[str]:
+    """Relative paths of all image files below a folder, sorted; hidden ones are left out."""
+    found: list[str] = []
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(parent, name).relative_to(folder).as_posix()
+            for name in names
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+        ]
+    return sorted(found)
+
+
+def unreadable_files(paths: Sequence[Path]) -> list[int]:
+    """The places of the files that cannot be decoded; every file is decoded once, in threads."""
+
+    def is_damaged(path: Path) -> bool:
+        try:
+            decode_image(path)
+        except DECODE_FAILURES:
+            return True
+        return False
+
+    with ThreadPoolExecutor() as pool:
+        damaged = list(pool.map(is_damaged, paths, chunksize=64))
+    return [place for place, each in enumerate(damaged) if each]
+
+
+def without_rows(splits: Mapping[Split, Tensor], dropped: Sequence[int]) -> dict[Split, Tensor]:
+    """Splits of the images that stay, by their new numbers, when some rows are dropped.
+
+    >>> without_rows({"train": torch.tensor([0, 1, 4])}, [1, 3])["train"].tolist()
+    [0, 2]
+    """
+    gone = torch.tensor(sorted(dropped), dtype=torch.int64)
+    kept = {split: rows[~torch.isin(rows, gone)] for split, rows in splits.items()}
+    return {split: rows - torch.searchsorted(gone, rows) for split, rows in kept.items()}
+
+
+def file_dataset(
+    name: str,
+    paths: Sequence[Path],
+    *,
+    splits: Mapping[Split, Tensor],
+    labels: Tensor | None = None,
+    classes: tuple[str, ...] = (),
+    superclasses: Mapping[str, Sequence[str | int]] | None = None,
+    skip_unreadable: bool = False,
+) -> ProbeDataset:
+    """A probe dataset of these files, with labels (N,) or without.
+
+    With `skip_unreadable` every file is decoded once, and those that cannot be are left out of
+    images and splits and named in `unreadable`; `splits` count all files. Raises
+    UnreadableFileError if none is left.
+    """
+    dropped = unreadable_files(paths) if skip_unreadable else []
+    if dropped:
+        gone = set(dropped)
+        kept = [place for place in range(len(paths)) if place not in gone]
+        if not kept:
+            raise UnreadableFileError(f"{name}: none of its {len(paths)} images can be read")
+        splits = without_rows(splits, dropped)
+        labels = None if labels is None else labels[kept]
+        unreadable = tuple(str(paths[place]) for place in dropped)
+        paths = [paths[place] for place in kept]
+    else:
+        unreadable = ()
+    images = FileImages(tuple(paths))
+    if labels is None:
+        return ProbeDataset(name, images, splits, unreadable=unreadable)
+    return labelled_dataset(
+        name,
+        images,
+        splits=splits,
+        labels=labels,
+        classes=classes,
+        superclasses=superclasses or {},
+        unreadable=unreadable,
+    )
+
+
+def require_complete(
+    title: str, labels: Sequence[int], num_classes: int, per_class: int | None
+) -> None:
+    """Refuse a data set of which a part is missing, with the classes that are at fault.
+
+    `per_class` is the number of images that each class must have, None for any from 1 on.
+    """
+    counts = [0] * num_classes
+    for label in labels:
+        counts[label] += 1
+    wanted = "at least one" if per_class is None else str(per_class)
+    wrong = [
+        number
+        for number, count in enumerate(counts)
+        if count == 0 or (per_class is not None and count != per_class)
+    ]
+    if wrong:
+        listed = ", ".join(f"class {number} has {counts[number]}" for number in wrong[:3])
+        more = f" and {len(wrong) - 3} more classes" if len(wrong) > 3 else ""
+        total = f" ({num_classes * per_class:,} in all)" if per_class is not None else ""
+        raise BenchError(
+            f"{title}: {sum(counts):,} images, but each of its {num_classes} classes must have "
+            f"{wanted}{total}; {listed}{more}; complete the data set, or say with `per_class` how "
+            "many images of each class it has (0 for any number)"
+        )

@@ -1,0 +1,1 @@
+"""Data sets in the format of Broden: images with label maps in several categories."""

@@ -1,0 +1,1 @@
+"""Training of captioners on annotated exemplars: `python -m ...milan.training.train --help`."""

@@ -1,0 +1,1 @@
+"""What explainers that look at maps share: statistics over all positions of a layer."""

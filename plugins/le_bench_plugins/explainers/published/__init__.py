@@ -1,0 +1,1 @@
+"""Descriptions that others published, as an explainer."""

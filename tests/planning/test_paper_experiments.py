@@ -1,0 +1,98 @@
+"""The experiments of the paper, one file a table."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from le_bench.errors import ExperimentError
+from le_bench.planning.experiment import Experiment
+from le_bench.planning.reading import KEYS, read_experiment
+from le_bench.planning.tables import read_table
+from le_bench.plugins import Plugins
+
+FOLDER = Path(__file__).parent.parent.parent / "leaderboards" / "experiments" / "paper"
+FILES = sorted(FOLDER.glob("*.toml"))
+LATER = {"table1": "impact", "table3": "ablation", "table9": "ablation"}
+
+
+def read(path: Path, plugins: Plugins) -> Experiment:
+    """The experiment, whatever files are missing."""
+    return read_experiment(read_table(path), path, plugins)[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_table_is_an_experiment(path: Path, plugins: Plugins) -> None:
+    """It can be read whole, and what it lacks on this machine are files alone."""
+    need = LATER.get(path.stem)
+    offered = {*KEYS, *(offer.component.name for offer in plugins.offers("scorer"))}
+    if need and need not in offered:
+        pytest.skip(f"{path.stem} needs '{need}', which is not installed")
+
+    experiment, missing = read_experiment(read_table(path), path, plugins)
+
+    assert experiment.name == f"paper-{path.stem}"
+    assert all("does not exist; " in message or "no such file" in message for message in missing)
+
+
+def test_there_is_a_file_for_each_table() -> None:
+    """Tables 1 to 15; tables of several data sets have a file each."""
+    stems = {path.stem for path in FILES}
+
+    assert {f"table{number}" for number in range(1, 16)} <= stems
+    assert stems - {f"table{number}" for number in range(1, 16)} == {
+        "table2-places365",
+        "table2-cifar100",
+        "table5-places365",
+    }
+
+
+def test_published_figures_of_the_main_table(plugins: Plugins) -> None:
+    """19 figures of table 2 over three files, and their order: LE(SigLIP) is best everywhere."""
+    found: dict[tuple[str, ...], float] = {}
+    for name in ("table2", "table2-places365", "table2-cifar100"):
+        found |= read(FOLDER / f"{name}.toml", plugins).published
+
+    assert len(found) == 19
+    for model in {place[0] for place in found}:
+        own = {place[2]: value for place, value in found.items() if place[0] == model}
+        assert max(own, key=lambda explainer: own[explainer]) == "LE(SigLIP)"
+        assert own["LE(Label)"] > max(v for k, v in own.items() if not k.startswith("LE("))
+    assert found["ResNet-50", "layer4", "LE(SigLIP)", "SigLIP-SO400M", "correlation"] == 0.3772
+
+
+def test_encoders_have_the_constants_of_the_paper(plugins: Plugins) -> None:
+    """a and b by the names of open_clip."""
+    encoders = read(FOLDER / "table5.toml", plugins).encoders
+    constants = {name: encoder.constants() for name, encoder in encoders.items()}
+
+    assert {n: (c.a, c.b) for n, c in constants.items() if c is not None} == {
+        "siglip-l": (60.0, -0.09),
+        "siglip-so400m": (58.0, -0.13),
+        "clip-l-336": (58.0, -0.25),
+    }
+
+
+def test_every_figure_names_a_row_and_a_layer(plugins: Plugins) -> None:
+    """A figure of a table beside a row that is not in it would be lost."""
+    for path in FILES:
+        table = tomllib.loads(path.read_text())
+        rows = {row["id"] for row in read_table(path)["explainers"]}
+        assert {each["explainer"] for each in table.get("published", [])} <= rows, path
+
+
+def test_files_that_extend_each_other(tmp_path: Path) -> None:
+    """Keys of the file itself count; circles and other folders are refused."""
+    (tmp_path / "a.toml").write_text('name = "a"\nseed = 1\n[dataset]\nuse = "x"\n')
+    (tmp_path / "b.toml").write_text('extends = "a.toml"\nname = "b"\n')
+    (tmp_path / "c.toml").write_text('extends = "d.toml"\n')
+    (tmp_path / "d.toml").write_text('extends = "c.toml"\n')
+    (tmp_path / "e.toml").write_text('extends = "../a.toml"\n')
+
+    assert read_table(tmp_path / "b.toml") == {"name": "b", "seed": 1, "dataset": {"use": "x"}}
+    with pytest.raises(ExperimentError, match=r"d\.toml: extends itself, by way of c\.toml"):
+        read_table(tmp_path / "c.toml")
+    with pytest.raises(ExperimentError, match=r"must name a \.toml file of this folder"):
+        read_table(tmp_path / "e.toml")

@@ -1,0 +1,97 @@
+"""Table 2 of the paper from its own file, small: random weights and few images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torchvision.models import get_model
+
+from le_bench.cli import call
+from le_bench.concepts.imagenet import imagenet_wnids
+
+PAPER = Path(__file__).parent.parent.parent / "leaderboards" / "experiments" / "paper"
+CLASSES = range(0, 1000, 125)  # 8 of 1,000
+PER_CLASS = 5
+SMALL_CLIP = "ViT-S-32-alt"
+
+
+def write_images(folder: Path) -> Path:
+    """JPEG files in ImageNet's layout: each class has a colour, each image noise."""
+    wnids = imagenet_wnids()
+    for label in CLASSES:
+        (folder / wnids[label]).mkdir(parents=True)
+        for number in range(PER_CLASS):
+            random = np.random.default_rng([label, number])
+            colour = np.random.default_rng(label).integers(0, 200, 3)
+            pixels = colour + random.integers(0, 56, (12, 16, 3))
+            picture = Image.fromarray(pixels.astype(np.uint8)).resize((256, 240))
+            picture.save(folder / wnids[label] / f"ILSVRC2012_val_{number:08d}.JPEG")
+    return folder
+
+
+def write_weights(folder: Path) -> dict[str, Path]:
+    """Random weights of two target models and two small CLIPs."""
+    paths = {}
+    for name in ("resnet50", "vit_b_16"):
+        torch.manual_seed(0)
+        paths[name] = folder / f"{name}.safetensors"
+        save_file(get_model(name, weights=None).state_dict(), paths[name])
+    for seed, name in enumerate(("explainer", "simulator")):
+        torch.manual_seed(seed)
+        paths[name] = folder / f"{name}.safetensors"
+        save_file(open_clip.create_model(SMALL_CLIP).state_dict(), paths[name])
+    return paths
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_table_2_comes_to_its_board(tmp_path: Path) -> None:
+    """ResNet-50 and ViT-B/16, LE(Label) and LE(SigLIP); published figures beside ours."""
+    weights = write_weights(tmp_path)
+    words = tmp_path / "words.txt"
+    words.write_text("dog\nbird\nmachine\nfood\nredness\n")
+    dataset = (
+        f'dataset={{use = "image-folder", id = "some ImageNet", '
+        f'folder = "{write_images(tmp_path / "val")}"}}'
+    )
+    settings = [
+        dataset,
+        f"models.ResNet-50.checkpoint={weights['resnet50']}",
+        f"models.ViT-B-16.checkpoint={weights['vit_b_16']}",
+        f"concepts.paper.file={words}",
+    ]
+    for row, name in (("siglip-l", "explainer"), ("siglip-so400m", "simulator")):
+        settings.append(
+            f'encoders.{row}={{use = "open-clip", model = "{SMALL_CLIP}", '
+            f'checkpoint = "{weights[name]}", a = 10.0, b = 0.0, mean = [0.5, 0.5, 0.5], '
+            "std = [0.5, 0.5, 0.5]}"
+        )
+
+    code = call(
+        [
+            "run",
+            str(PAPER / "table2.toml"),
+            *(part for setting in settings for part in ("--set", setting)),
+            *("--model", "ResNet-50", "--model", "ViT-B-16"),
+            *("--explainer", "LE(Label)", "--explainer", "LE(SigLIP)"),
+            *("--limit-units", "16", "--batch-size", "8"),
+            *("--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "boards")),
+        ]
+    )
+
+    board = json.loads((tmp_path / "boards" / "paper-table2.json").read_text())
+    assert code == 0
+    assert len(board["cells"]) == 4
+    published = {(cell["model"], cell["explainer"]): cell["published"] for cell in board["cells"]}
+    assert published == {
+        ("ResNet-50", "LE(Label)"): 0.2924,
+        ("ResNet-50", "LE(SigLIP)"): 0.3772,
+        ("ViT-B-16", "LE(Label)"): 0.3243,
+        ("ViT-B-16", "LE(SigLIP)"): 0.3489,
+    }
