@@ -64,7 +64,8 @@ class KeptMaps:
     def _computed(self, part: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Maps of one batch from the network, which refuses images that must stay hidden."""
         start = perf_counter()
-        _, maps = next(self.maps.blocks(part))
+        blocks = [block for _, block in self.maps.blocks(part)]  # of directions there are several
+        maps = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
         if self._values.numel() == 0:
             self._values = maps.new_empty(len(self._rows), *maps.shape[1:])
         self._values[places.to(maps.device)] = maps

@@ -45,7 +45,8 @@ class Experiment:
     by (model, layer, explainer, simulator, scorer); `compare` names pairs of explainers whose
     difference the board shows; `impact` asks for the Top Impact of every layer. Unless
     `allow_same_encoder`, a simulator never judges an explainer that used the very same encoder.
-    Networks compute in `precision`; embeddings of images are kept as `embeddings` (fp32 or fp16).
+    Networks compute in `precision` where they are recorded or embed images (ablation stays fp32);
+    embeddings of images are kept as `embeddings` (fp32 or fp16).
     """
 
     name: str

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from le_bench.errors import LayerError, NotApplicableError, UnreadableFileError
 from le_bench.networks import directions as module
 from le_bench.networks.directions import read_directions
+from le_bench.networks.kept_maps import KeptMaps
 from le_bench.networks.layers import pool
 from le_bench.networks.maps import LayerMaps
 from le_bench.networks.preprocessing import Preprocessing
@@ -220,6 +221,21 @@ def test_maps_of_directions(
     assert [rows.tolist() for rows, _ in blocks] == [[0, 1], [2, 3], [4], [5, 6]]
     expected = latents(grid.movedim(1, -1)).movedim(-1, 1)[:, :6]
     torch.testing.assert_close(torch.cat([block for _, block in blocks]), expected)
+
+
+def test_maps_of_directions_are_kept_whole(
+    tmp_path: Path, model: TargetModel, images: ArrayImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several blocks of one batch are kept for the next explainer, as if they were one."""
+    file = save(tmp_path / "axes.safetensors", {"weight": torch.eye(UNITS)})
+    maps = LayerMaps(model, images, Layer("conv", "avg", file), 0, num_units=UNITS, batch_size=5)
+    monkeypatch.setattr(module, "WORKING_BYTES", 2 * 4 * 16 * UNITS)
+    kept = KeptMaps(maps, torch.arange(7), limit=2**20)
+
+    first, again = (torch.cat([b for _, b in kept.blocks(torch.arange(7))]) for _ in range(2))
+
+    torch.testing.assert_close(first, outputs(model, images, "conv"))
+    assert torch.equal(again, first)
 
 
 def test_layers_without_positions_have_no_maps_of_directions(
