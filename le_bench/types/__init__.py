@@ -11,14 +11,7 @@ from le_bench.types.ablation import (
     ImpactOptions,
     Temperature,
 )
-from le_bench.types.common import (
-    SPLITS,
-    WORKING_BYTES,
-    Pooling,
-    Precision,
-    Split,
-    require,
-)
+from le_bench.types.choices import SPLITS, Pooling, Precision, Split
 from le_bench.types.dataset import (
     ConceptSet,
     Images,
@@ -28,6 +21,7 @@ from le_bench.types.dataset import (
     ProbeDataset,
 )
 from le_bench.types.evidence import (
+    WORKING_BYTES,
     Calibration,
     Encodings,
     Evidence,
@@ -47,6 +41,7 @@ from le_bench.types.network import (
     Layer,
     TargetModel,
 )
+from le_bench.types.requirement import require
 
 __all__ = [
     "SPLITS",

@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from le_bench.types.common import Split, require
+from le_bench.types.choices import Split
 from le_bench.types.network import Layer
+from le_bench.types.requirement import require
 
 
 @dataclass(frozen=True, slots=True)

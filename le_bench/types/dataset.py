@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from le_bench.types.common import SPLITS, Split, require
+from le_bench.types.choices import SPLITS, Split
+from le_bench.types.requirement import require
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from le_bench.types.common import WORKING_BYTES, Split
+from le_bench.types.choices import Split
 from le_bench.types.dataset import Images, Masks, Presence
 from le_bench.types.network import Layer
 
 if TYPE_CHECKING:
     from le_bench.components import Encoder
+
+WORKING_BYTES = 2**28  # 256 MiB of a device that a component works in unless told otherwise
 
 
 @dataclass(frozen=True, slots=True)

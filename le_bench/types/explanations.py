@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from le_bench.types.common import Split, require
+from le_bench.types.choices import Split
+from le_bench.types.requirement import require
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from le_bench.types.common import Pooling, Precision, require
+from le_bench.types.choices import Pooling, Precision
+from le_bench.types.requirement import require
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,10 @@
+"""What options and data choose among: splits, poolings and number types."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Split = Literal["train", "val", "test"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Pooling = Literal["avg", "max", "first", "none"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
