@@ -29,6 +29,17 @@ from le_bench.types import ProbeDataset, Split, require
 
 DEVKIT_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 META = "meta.mat"
+UNREADABLE_MAT = (  # what scipy raises for files that are damaged or something else
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    MatReadError,
+    NotImplementedError,
+)
 IMAGES = (
     "the 50,000 validation images of ILSVRC 2012 are ILSVRC2012_img_val.tar (6.7 GB, md5 "
     "29b22e2961454d5413ddabcf34fc5622) from https://image-net.org/download-images after "
@@ -179,8 +190,7 @@ def _devkit_wnids(path: Path) -> list[str]:
         synsets = loadmat(path, squeeze_me=True)["synsets"]
         order = np.asarray(synsets["ILSVRC2012_ID"], dtype=np.int64)
         names = np.asarray(synsets["WNID"]).astype(str)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, struct.error, zlib.error,
-            MatReadError, NotImplementedError) as error:  # fmt: skip
+    except UNREADABLE_MAT as error:
         raise UnreadableFileError(
             f"{path}: this is not the development kit's meta.mat ({error}); fetch it again"
         ) from error
