@@ -179,11 +179,11 @@ def _by_simulator(grids: Sequence[Grid]) -> Iterator[tuple[str, list[Grid]]]:
 
 
 def fits(grids: Sequence[Grid]) -> dict[tuple[str, str, str], QuadraticFit]:
-    """Fits of each scorer on each scorer before it, by simulator and the two scorers' names."""
+    """Fits of each scorer on each other one, by simulator and the two scorers' names."""
     found = {}
     for simulator, group in _by_simulator(grids):
         for (i, one), (j, other) in product(enumerate(group), enumerate(group)):
-            if i >= j:
+            if i == j:
                 continue
             places = [
                 place

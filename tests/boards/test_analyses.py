@@ -84,7 +84,7 @@ def test_scorers_stand_side_by_side(tiny: list[Result], result_of: Callable[...,
     assert "0.0500" in shown
     assert "25.0%" in shown
     found = fits(grids)
-    assert list(found) == [("siglip", "ablation", "norm")]
+    assert list(found) == [("siglip", "ablation", "norm"), ("siglip", "norm", "ablation")]
     assert found["siglip", "ablation", "norm"].num_units == 80
 
 
