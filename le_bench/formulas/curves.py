@@ -1,7 +1,7 @@
 """Many smooth functions of one number each, from their values at a few nodes.
 
 The functions f[n, u] belong to N images and U units; nodes are a unit's. Between its first and last
-node a function is interpolated; beyond, it goes on as a straight line.
+node a function is interpolated; beyond, it goes on as a straight line, of splines away from 0.
 """
 
 from __future__ import annotations
@@ -81,8 +81,10 @@ class Splines:
             square = past * past * weights
             slope.add_(square, alpha=3)
             value.addcmul_(square, past)
-        if beyond is not None:
-            value = value + slope * beyond
+        if beyond is not None:  # a line through 0 would promise a loss that nobody measured
+            away = torch.where(value < 0, -1.0, 1.0) * slope.abs()
+            value = value + away * beyond.abs()
+            slope = torch.where(beyond == 0, slope, away * beyond.sign())
         return value.double(), (slope * (2 / (self.high - self.low))).double()
 
     def holds(self, values: Tensor) -> Tensor:

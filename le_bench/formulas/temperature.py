@@ -18,9 +18,10 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> Temperature:
     """The T > 0 that minimises the mean cross-entropy of logits (N, C) / T with labels (N,).
 
     The loss is convex in 1/T, so its derivative has one sign change, which is bracketed and
-    halved in log(1/T) to the last digit, in float64; T lies between 0.001 and 1000, the bound
-    being taken where the loss falls for ever (every image classified rightly, or none better than
-    chance). Neither input is changed.
+    halved in log(1/T) to the last digit, in float64, between T = 0.001 and 1000. Where the loss
+    falls for ever there is no such T: towards 0 if every image is classified rightly, towards
+    infinity if the logits tell nothing. T is then 1 and `source` says why: a temperature near 0
+    would make every loss 0 or enormous. Neither input is changed.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks" (2017), section 4.2; used by
     "Linear Explanations for Individual Neurons", section 2, whose code has the constant 1.1.
@@ -33,6 +34,10 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> Temperature:
         expected = (torch.softmax(own * inverse, 1) * own).sum(1)
         return float((expected - own.gather(1, labels[:, None])[:, 0]).mean())
 
+    if slope(1 / LOWEST) <= 0:
+        return tempered(logits, labels, 1.0, "1, as every val image is classified rightly")
+    if slope(1 / HIGHEST) >= 0:
+        return tempered(logits, labels, 1.0, "1, as the logits tell nothing of the val labels")
     low, high = log(1 / HIGHEST), log(1 / LOWEST)
     for _ in range(STEPS):
         middle = (low + high) / 2

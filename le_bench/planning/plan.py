@@ -15,7 +15,15 @@ from le_bench.components import Component, Encoder, Explainer, Scorer, Simulator
 from le_bench.errors import MissingFileError, UnreadableFileError
 from le_bench.fingerprint import digest, fingerprint, path_digest
 from le_bench.planning.experiment import Experiment, ModelRow, Row
-from le_bench.planning.steps import NUMERICS, STAGES, Plan, PlannedCell, Stage, Step
+from le_bench.planning.steps import (
+    NUMERICS,
+    STAGES,
+    TEMPERATURE_FIT,
+    Plan,
+    PlannedCell,
+    Stage,
+    Step,
+)
 from le_bench.types import AblationOptions, ConceptSet, ImpactOptions, Layer
 
 __all__ = ["NUMERICS", "STAGES", "Plan", "PlannedCell", "Stage", "Step", "make_plan"]
@@ -280,7 +288,11 @@ class _Planner:
 
     def _temper(self, model: ModelRow) -> str:
         """The step that gives a model's logits and their temperature."""
-        content = {"dataset": self.dataset, "model": self._print(model.component)}
+        content = {
+            "dataset": self.dataset,
+            "model": self._print(model.component),
+            "fit": TEMPERATURE_FIT,
+        }
         return self._add("temper", model.id, content, model=model)
 
     def _impact(self, place: _Place, options: ImpactOptions) -> str:

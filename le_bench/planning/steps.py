@@ -26,6 +26,7 @@ Stage = Literal[
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 NUMERICS = 1  # raised when the core's own computations change
+TEMPERATURE_FIT = 2  # raised when temperatures, or what is made of the losses, change
 
 
 @dataclass(frozen=True, slots=True)
