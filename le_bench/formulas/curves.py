@@ -142,7 +142,7 @@ class HermiteTable:
 
     def of(self, units: Tensor) -> HermiteTable:
         """See `types.Curves`."""
-        if len(units) == len(self.reach):
+        if torch.equal(units, torch.arange(len(self.reach), device=units.device)):
             return self
         return HermiteTable(self.origin[:, units], self.reach[units], self.pieces[:, units])
 
