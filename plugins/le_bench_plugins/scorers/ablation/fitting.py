@@ -44,10 +44,11 @@ def adam(curves: Curves, simulated: Tensor) -> tuple[Tensor, Tensor]:
     state = torch.zeros(2, s.shape[1], dtype=torch.float64)
     state[0] = 1.0
     first, second = torch.zeros_like(state), torch.zeros_like(state)
+    every = torch.ones(len(s), dtype=torch.float64)
     for step in range(1, ADAM_STEPS + 1):
-        change, slope = curves.with_slopes(state[0] * s + state[1])
-        pull = change.sign() * slope
-        gradient = torch.stack([(pull * s).sum(0), pull.sum(0)])
+        change, slope = curves.with_slopes(torch.addcmul(state[1], s, state[0]))
+        pull = slope.mul_(change.sign_())
+        gradient = torch.stack([every @ (pull * s), every @ pull])
         first = 0.9 * first + 0.1 * gradient
         second = 0.999 * second + 0.001 * gradient**2
         size = (second / (1 - 0.999**step)).sqrt() + 1e-8
@@ -86,7 +87,7 @@ def simplex_search(
 
     def objective(points: Tensor) -> Tensor:
         """Sums (k, U) at points (k, 2, U)."""
-        return torch.stack([curves.at(p[0] * z + p[1]).abs().sum(0) for p in points])
+        return torch.stack([curves.at(torch.addcmul(p[1], z, p[0])).abs_().sum(0) for p in points])
 
     found = _simplex(point, value, scale, objective)
     slope = found[0] / spread
