@@ -164,6 +164,15 @@ class LocalProcesses:
         places = [self._place(task) for task in self._queue]
         return self._queue[suits_best(places, worker.place, elsewhere)]
 
+    def _living(self, worker: _Worker) -> _Worker:
+        """The worker itself, or a new one in its place if it died while it was idle."""
+        if worker.process.is_alive():
+            return worker
+        worker.close()
+        successor = _Worker(self._recipe, self._threads)
+        self._workers[self._workers.index(worker)] = successor
+        return successor
+
     def _place(self, task: Task) -> Place:
         step = self._plan.steps[task[0]]
         return step.model.id if step.model else "", str(step.layer)
