@@ -6,14 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from le_bench.errors import BenchError, UnreadableFileError
-from le_bench.probing.images import DECODE_FAILURES, FileImages, decode_image
 from le_bench.probing.presence import labelled_dataset
-from le_bench.types import ProbeDataset, Split
+from le_bench.types import Images, ProbeDataset, Split
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm"})
 
@@ -31,19 +31,31 @@ def find_images(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def unreadable_files(paths: Sequence[Path]) -> list[int]:
-    """The places of the files that cannot be decoded; every file is decoded once, in threads."""
+class NamedImages(Images, Protocol):
+    """Images that can be named and left out."""
 
-    def is_damaged(path: Path) -> bool:
+    def title(self, row: int) -> str:
+        """What an image is called in messages: its file, or its place in one."""
+        ...
+
+    def take(self, rows: Sequence[int]) -> NamedImages:
+        """Some of the images, numbered anew."""
+        ...
+
+
+def unreadable_rows(images: Images) -> list[int]:
+    """The rows that cannot be decoded; every image is decoded once, in threads."""
+
+    def is_damaged(row: int) -> bool:
         try:
-            decode_image(path)
-        except DECODE_FAILURES:
+            images.read([row])
+        except UnreadableFileError:
             return True
         return False
 
     with ThreadPoolExecutor() as pool:
-        damaged = list(pool.map(is_damaged, paths, chunksize=64))
-    return [place for place, each in enumerate(damaged) if each]
+        damaged = list(pool.map(is_damaged, range(len(images))))
+    return [row for row, each in enumerate(damaged) if each]
 
 
 def without_rows(splits: Mapping[Split, Tensor], dropped: Sequence[int]) -> dict[Split, Tensor]:
@@ -57,9 +69,9 @@ def without_rows(splits: Mapping[Split, Tensor], dropped: Sequence[int]) -> dict
     return {split: rows - torch.searchsorted(gone, rows) for split, rows in kept.items()}
 
 
-def file_dataset(
+def image_dataset(
     name: str,
-    paths: Sequence[Path],
+    images: NamedImages,
     *,
     splits: Mapping[Split, Tensor],
     labels: Tensor | None = None,
@@ -67,25 +79,22 @@ def file_dataset(
     superclasses: Mapping[str, Sequence[str | int]] | None = None,
     skip_unreadable: bool = False,
 ) -> ProbeDataset:
-    """A probe dataset of these files, with labels (N,) or without.
+    """A probe dataset of these images, with labels (N,) or without.
 
-    With `skip_unreadable` every file is decoded once, and those that cannot be are left out of
-    images and splits and named in `unreadable`; `splits` count all files. Raises
+    With `skip_unreadable` every image is decoded once, and those that cannot be are left out of
+    images and splits and named in `unreadable`; `splits` count all images. Raises
     UnreadableFileError if none is left.
     """
-    dropped = unreadable_files(paths) if skip_unreadable else []
+    dropped = unreadable_rows(images) if skip_unreadable else []
+    unreadable = tuple(images.title(row) for row in dropped)
     if dropped:
         gone = set(dropped)
-        kept = [place for place in range(len(paths)) if place not in gone]
+        kept = [row for row in range(len(images)) if row not in gone]
         if not kept:
-            raise UnreadableFileError(f"{name}: none of its {len(paths)} images can be read")
+            raise UnreadableFileError(f"{name}: none of its {len(images)} images can be read")
         splits = without_rows(splits, dropped)
         labels = None if labels is None else labels[kept]
-        unreadable = tuple(str(paths[place]) for place in dropped)
-        paths = [paths[place] for place in kept]
-    else:
-        unreadable = ()
-    images = FileImages(tuple(paths))
+        images = images.take(kept)
     if labels is None:
         return ProbeDataset(name, images, splits, unreadable=unreadable)
     return labelled_dataset(

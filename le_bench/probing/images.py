@@ -70,7 +70,7 @@ class EncodedImages:
             start, end = self.offsets[row : row + 2]
             return decode_image(io.BytesIO(self.blob[start:end].tobytes()))
 
-        return _read_all(rows, decode, lambda row: f"{self.origin}, image {row}")
+        return read_each(rows, decode, lambda row: f"{self.origin}, image {row}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +85,15 @@ class FileImages:
 
     def read(self, rows: Sequence[int]) -> list[np.ndarray]:
         """These rows, decoded. Raises UnreadableFileError that names the damaged ones."""
-        return _read_all(
-            rows, lambda row: decode_image(self.paths[row]), lambda row: str(self.paths[row])
-        )
+        return read_each(rows, lambda row: decode_image(self.paths[row]), self.title)
+
+    def title(self, row: int) -> str:
+        """The file of an image."""
+        return str(self.paths[row])
+
+    def take(self, rows: Sequence[int]) -> FileImages:
+        """Some of the images, numbered anew."""
+        return FileImages(tuple(self.paths[row] for row in rows))
 
 
 def decode_image(source: Path | io.BytesIO) -> np.ndarray:
@@ -99,9 +105,14 @@ def decode_image(source: Path | io.BytesIO) -> np.ndarray:
         return np.array(picture.convert("RGB"))
 
 
-def _read_all(
+def read_each(
     rows: Sequence[int], decode: Callable[[int], np.ndarray], title: Callable[[int], str]
 ) -> list[np.ndarray]:
+    """These rows, decoded one by one.
+
+    Raises one UnreadableFileError with the titles of all for which `decode` raises one of
+    DECODE_FAILURES.
+    """
     pixels: list[np.ndarray] = []
     faults: list[str] = []
     cause: Exception | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -51,6 +52,40 @@ def seeded_splits(num_images: int, seed: int = 0) -> dict[Split, Tensor]:
             "least 10 images, or files of row numbers as `train_ids`, `val_ids` and `test_ids`"
         )
     return splits
+
+
+class SplitOptions(Protocol):
+    """The options by which a source lets its user choose splits."""
+
+    @property
+    def split_seed(self) -> int:
+        """Seed of the order by which images are split if no files are given."""
+        ...
+
+    @property
+    def train_ids(self) -> Path | None:
+        """File of the row numbers of train images."""
+        ...
+
+    @property
+    def val_ids(self) -> Path | None:
+        """File of the row numbers of val images."""
+        ...
+
+    @property
+    def test_ids(self) -> Path | None:
+        """File of the row numbers of test images."""
+        ...
+
+
+def splits_of(options: SplitOptions, num_images: int) -> dict[Split, Tensor]:
+    """The splits that a source's options ask for; see `chosen_splits`."""
+    files: dict[Split, Path | None] = {
+        "train": options.train_ids,
+        "val": options.val_ids,
+        "test": options.test_ids,
+    }
+    return chosen_splits(files, num_images, options.split_seed)
 
 
 def chosen_splits(

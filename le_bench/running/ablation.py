@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from math import isnan
 
@@ -13,6 +14,7 @@ from le_bench.errors import NotApplicableError
 from le_bench.formulas.impact import top_impact
 from le_bench.formulas.temperature import fit_temperature, tempered
 from le_bench.networks.ablating import Ablator, make_ablator
+from le_bench.networks.batches import read_batches
 from le_bench.networks.rest import logits_of
 from le_bench.planning.plan import Step
 from le_bench.probing.guarded import OwnImages
@@ -54,10 +56,13 @@ def _logits(model: TargetModel, workspace: Workspace) -> Tensor:
     dataset = workspace.dataset
     rows = torch.cat([dataset.splits[split] for split in JUDGED])
     parts = []
-    for some in torch.split(rows, workspace.batch_size):
-        batch = model.preprocess(dataset.images.read(some.tolist())).to(model.device)
-        with torch.no_grad():
-            parts.append(logits_of(model.module(batch)).float().cpu())
+    reading = read_batches(
+        dataset.images, rows.tolist(), model.preprocess, workspace.batch_size, model.device
+    )
+    with closing(reading) as batches:
+        for _, batch in batches:
+            with torch.no_grad():
+                parts.append(logits_of(model.module(batch)).float().cpu())
     collected = torch.cat(parts)
     logits = torch.full((len(dataset.images), collected.shape[1]), torch.nan)
     logits[rows] = collected

@@ -13,9 +13,10 @@ import torch
 from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError, unknown_name
-from le_bench.probing.files import SUFFIXES, file_dataset, find_images
-from le_bench.probing.splits import chosen_splits
-from le_bench.types import ProbeDataset, Split
+from le_bench.probing.files import SUFFIXES, find_images, image_dataset
+from le_bench.probing.images import FileImages
+from le_bench.probing.splits import splits_of
+from le_bench.types import ProbeDataset
 
 LABELS_FILE = "labels.csv"
 
@@ -52,13 +53,8 @@ class ImageFolderDataset(DatasetSource):
         if not self.folder.is_dir():
             raise MissingFileError(f"{self.folder}: no such folder; check the path")
         labelled = self._listed() if (self.folder / LABELS_FILE).is_file() else self._found()
-        paths = [self.folder / path for path, _ in labelled]
-        ids: dict[Split, Path | None] = {
-            "train": self.train_ids,
-            "val": self.val_ids,
-            "test": self.test_ids,
-        }
-        splits = chosen_splits(ids, len(paths), self.split_seed)
+        images = FileImages(tuple(self.folder / path for path, _ in labelled))
+        splits = splits_of(self, len(images))
         keys = sorted({label for _, label in labelled if label})
         if not keys:
             if self.superclasses or self.class_names:
@@ -66,8 +62,8 @@ class ImageFolderDataset(DatasetSource):
                     f"{self.folder}: `class_names` and `superclasses` need labels; put the images "
                     f"of each class into a folder of its own or write {LABELS_FILE}"
                 )
-            return file_dataset(
-                self.folder.name, paths, splits=splits, skip_unreadable=self.skip_unreadable
+            return image_dataset(
+                self.folder.name, images, splits=splits, skip_unreadable=self.skip_unreadable
             )
         for key in self.class_names:
             if key not in keys:
@@ -77,9 +73,9 @@ class ImageFolderDataset(DatasetSource):
         names = tuple(self.class_names.get(key, key) for key in keys)
         number = {key: place for place, key in enumerate(keys)}
         labels = torch.tensor([number[label] for _, label in labelled])
-        return file_dataset(
+        return image_dataset(
             self.folder.name,
-            paths,
+            images,
             splits=splits,
             labels=labels,
             classes=names,

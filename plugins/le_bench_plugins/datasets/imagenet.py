@@ -23,9 +23,10 @@ from le_bench.concepts.imagenet import (
     imagenet_wnids,
 )
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
-from le_bench.probing.files import file_dataset, find_images, require_complete
-from le_bench.probing.splits import HOW_TO_GET_IDS, chosen_splits
-from le_bench.types import ProbeDataset, Split, require
+from le_bench.probing.files import find_images, image_dataset, require_complete
+from le_bench.probing.images import FileImages
+from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
+from le_bench.types import ProbeDataset, require
 
 DEVKIT_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 META = "meta.mat"
@@ -111,15 +112,10 @@ class ImageNetDataset(DatasetSource):
         labelled.sort()
         labels = [label for label, _ in labelled]
         require_complete(str(self.folder), labels, len(number), self.per_class or None)
-        ids: dict[Split, Path | None] = {
-            "train": self.train_ids,
-            "val": self.val_ids,
-            "test": self.test_ids,
-        }
-        return file_dataset(
+        return image_dataset(
             "ImageNet val",
-            [self.folder / path for _, path in labelled],
-            splits=chosen_splits(ids, len(labels), self.split_seed),
+            FileImages(tuple(self.folder / path for _, path in labelled)),
+            splits=splits_of(self, len(labels)),
             labels=torch.tensor(labels),
             classes=imagenet_classes(),
             superclasses=imagenet_superclasses() if self.superclasses else {},

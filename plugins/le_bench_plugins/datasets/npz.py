@@ -17,8 +17,8 @@ from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError, unknown_name
 from le_bench.probing.images import ArrayImages, EncodedImages
 from le_bench.probing.presence import labelled_dataset
-from le_bench.probing.splits import chosen_splits
-from le_bench.types import ProbeDataset, Split, require
+from le_bench.probing.splits import splits_of
+from le_bench.types import ProbeDataset, require
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,7 @@ class NpzDataset(DatasetSource):
         """Read all arrays that are named."""
         arrays = self._read()
         images = self._images(arrays)
-        ids: dict[Split, Path | None] = {
-            "train": self.train_ids,
-            "val": self.val_ids,
-            "test": self.test_ids,
-        }
-        splits = chosen_splits(ids, len(images), self.split_seed)
+        splits = splits_of(self, len(images))
         if not self.labels:
             return ProbeDataset(self.file.stem, images, splits)
         labels, classes = arrays[self.labels], arrays[self.classes]

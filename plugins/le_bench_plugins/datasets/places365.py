@@ -12,9 +12,10 @@ import torch
 from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
-from le_bench.probing.files import file_dataset, find_images, require_complete
-from le_bench.probing.splits import HOW_TO_GET_IDS, chosen_splits
-from le_bench.types import ProbeDataset, Split, require
+from le_bench.probing.files import find_images, image_dataset, require_complete
+from le_bench.probing.images import FileImages
+from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
+from le_bench.types import ProbeDataset, require
 
 NUM_CLASSES = 365
 LISTS = "filelist_places365-standard.tar of http://places2.csail.mit.edu/download.html"
@@ -86,15 +87,10 @@ class Places365Dataset(DatasetSource):
         self._require_same([file for file, _ in listed])
         numbers = [number for _, number in listed]
         require_complete(str(self.folder), numbers, NUM_CLASSES, self.per_class or None)
-        ids: dict[Split, Path | None] = {
-            "train": self.train_ids,
-            "val": self.val_ids,
-            "test": self.test_ids,
-        }
-        return file_dataset(
+        return image_dataset(
             "Places365 val",
-            [self.folder / file for file, _ in listed],
-            splits=chosen_splits(ids, len(listed), self.split_seed),
+            FileImages(tuple(self.folder / file for file, _ in listed)),
+            splits=splits_of(self, len(listed)),
             labels=torch.tensor(numbers),
             classes=tuple(names[number] for number in range(NUM_CLASSES)),
             skip_unreadable=self.skip_unreadable,

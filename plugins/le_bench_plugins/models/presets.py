@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -14,7 +16,8 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from le_bench import hookimpl
 from le_bench.components import ModelSource
-from le_bench.errors import unknown_name
+from le_bench.errors import MissingFileError, UnreadableFileError, unknown_name
+from le_bench.fingerprint import path_digest
 from le_bench.networks.hosted import (
     AddressedFile,
     fetch_weights,
@@ -26,6 +29,13 @@ from le_bench.networks.layers import build_on_meta
 from le_bench.networks.preprocessing import Preprocessing
 from le_bench.networks.weights import load_weights
 from le_bench.types import TargetModel, require
+
+logger = logging.getLogger(__name__)
+SHA256 = re.compile(r"[0-9a-fA-F]{8,64}")
+UNCHECKED = (
+    "its makers publish no hash, so only names and shapes will be checked unless you give one as "
+    "`sha256`"
+)
 
 
 class CifarVGG16(nn.Module):
@@ -90,9 +100,11 @@ PRESETS: Mapping[str, Preset] = {
 class PresetModel(ModelSource):
     """A target model of the paper by name: `resnet18-places365` or `vgg16-bn-cifar100`.
 
-    The published file of weights comes from torch's cache, or is downloaded once; `checkpoint`
-    gives it from elsewhere. It is checked by the hash that its makers publish, if they do, and by
-    every name and shape in any case. Only tensors are read from it, without running code.
+    The published file of weights comes from torch's cache, or is downloaded once; it is checked by
+    the beginning of its SHA-256 that its makers publish. Those of `resnet18-places365` publish
+    none: `sha256`, eight hex digits or more, says which file you mean. `checkpoint` gives weights
+    from elsewhere, of which `sha256` alone decides. Every name and shape is checked in any case.
+    Only tensors are read, without running code.
 
     Short form: `preset:resnet18-places365`.
     """
@@ -103,28 +115,43 @@ class PresetModel(ModelSource):
 
     preset: str
     checkpoint: Path | None = None
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         require(self.preset in PRESETS, unknown_name("preset", self.preset, list(PRESETS)))
+        require(
+            not self.sha256 or SHA256.fullmatch(self.sha256) is not None,
+            f"sha256 is '{self.sha256}', not the first 8 to 64 hex digits of a SHA-256",
+        )
 
     def identity(self) -> str:
         """The digest of the published file, if it is in use."""
-        return "" if self.checkpoint is not None else weights_identity(self._preset.weights)
+        return "" if self.checkpoint is not None else weights_identity(self._weights)
 
     def missing(self) -> str:
         """How to get the published file, if it is needed and not here."""
         if self.checkpoint is not None:
             return ""
-        return missing_weights(self._title, self._preset.weights)
+        message = missing_weights(self._title, self._weights)
+        return f"{message}; {UNCHECKED}" if message and not self._weights.sha256 else message
 
     def fetch(self) -> None:
         """Download the published file, if it is needed and not here."""
-        if self.checkpoint is None:
-            fetch_weights(self._title, self._preset.weights)
+        if self.checkpoint is not None:
+            return
+        fetch_weights(self._title, self._weights)
+        if not self._weights.sha256:
+            logger.warning("%s: %s", self._title, UNCHECKED)
 
     def load(self, device: torch.device) -> TargetModel:
         """Build the network with its weights, in eval mode on `device`."""
-        path = self.checkpoint or present_weights(self._title, self._preset.weights)
+        path = self.checkpoint or self._present()
+        found = path_digest(path)
+        if not found.startswith(self.sha256.lower()):
+            raise UnreadableFileError(
+                f"{path}: its SHA-256 begins with {found[:8]}, not {self.sha256[:8]} as `sha256` "
+                "says; give the file that you mean"
+            )
         with torch.random.fork_rng(devices=[]):  # building draws random weights first
             module = self._preset.build()
         load_weights(module, path)
@@ -136,9 +163,21 @@ class PresetModel(ModelSource):
         module = build_on_meta(self._preset.build)
         return TargetModel(self.preset, module, self._preset.preprocessing, torch.device("meta"))
 
+    def _present(self) -> Path:
+        message = self.missing()
+        if message:
+            raise MissingFileError(message)
+        return present_weights(self._title, self._weights)
+
     @property
     def _preset(self) -> Preset:
         return PRESETS[self.preset]
+
+    @property
+    def _weights(self) -> AddressedFile:
+        """The published file; a hash that the user gives counts where its makers publish none."""
+        own = self._preset.weights
+        return own if own.sha256 else replace(own, sha256=self.sha256.lower())
 
     @property
     def _title(self) -> str:

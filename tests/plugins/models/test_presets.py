@@ -107,21 +107,24 @@ def test_file_without_a_published_hash_is_checked_by_names_and_shapes(hub: Path)
 
 
 @pytest.mark.parametrize(
-    ("preset", "file"),
+    ("preset", "file", "more"),
     [
         (
             "resnet18-places365",
             "http://places2.csail.mit.edu/models_places365/resnet18_places365.pth.tar",
+            "; its makers publish no hash, so only names and shapes will be checked unless you "
+            "give one as `sha256`",
         ),
         (
             "vgg16-bn-cifar100",
             "https://github.com/chenyaofo/pytorch-cifar-models/releases/download/vgg/"
             "cifar100_vgg16_bn-7d8c4031.pt",
+            "",
         ),
     ],
 )
 def test_missing_file_says_what_to_fetch_and_where_to_put_it(
-    hub: Path, preset: str, file: str
+    hub: Path, preset: str, file: str, more: str
 ) -> None:
     """One message with the address and the place."""
     with pytest.raises(MissingFileError) as raised:
@@ -130,8 +133,35 @@ def test_missing_file_says_what_to_fetch_and_where_to_put_it(
     assert str(raised.value) == (
         f"preset {preset}: its weights are not on this machine; fetch {file} and put it at "
         f"{hub}/{file.rsplit('/', 1)[1]} (`TORCH_HOME` moves that folder), or give the file as "
-        "`checkpoint`"
+        f"`checkpoint`{more}"
     )
+
+
+def test_the_user_says_which_file_is_meant(hub: Path) -> None:
+    """A hash given as an option is the hash of the file where its makers publish none."""
+    path = hub / "resnet18_places365.pth.tar"
+    torch.save(torchvision.models.resnet18(num_classes=365).state_dict(), path)
+    right, wrong = path_digest(path), "0123456789abcdef"
+
+    PresetModel("resnet18-places365", sha256=right[:12].upper()).load(CPU)
+    with pytest.raises(UnreadableFileError) as published:
+        PresetModel("resnet18-places365", sha256=wrong).load(CPU)
+    with pytest.raises(UnreadableFileError) as elsewhere:
+        PresetModel("resnet18-places365", path, sha256=wrong).load(CPU)
+
+    assert str(published.value).startswith(
+        f"{path}: its SHA-256 begins with {right[:8]}, not {wrong}, so it is damaged"
+    )
+    assert str(elsewhere.value) == (
+        f"{path}: its SHA-256 begins with {right[:8]}, not 01234567 as `sha256` says; give the "
+        "file that you mean"
+    )
+
+
+def test_a_hash_that_is_none_is_refused() -> None:
+    """Too short or not hexadecimal."""
+    with pytest.raises(ValueError, match="sha256 is 'abc', not the first 8 to 64 hex digits"):
+        PresetModel("resnet18-places365", sha256="abc")
 
 
 def test_code_in_a_file_is_never_run(hub: Path, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import MissingFileError
 from le_bench.probing.images import FileImages
-from le_bench.probing.splits import chosen_splits
-from le_bench.types import Presence, ProbeDataset, Split
+from le_bench.probing.splits import splits_of
+from le_bench.types import Presence, ProbeDataset
 from le_bench_plugins.datasets.broden.masks import FileMasks, places
 from le_bench_plugins.datasets.broden.tables import (
     read_categories,
@@ -61,16 +61,11 @@ class BrodenDataset(DatasetSource):
         entries = read_index(self.folder, categories, numbers, _files(self.folder / "images"))
         masks = FileMasks(self.folder, entries, names, places(labels, numbers))
         concepts = tuple(name for members in names.values() for name in members)
-        ids: dict[Split, Path | None] = {
-            "train": self.train_ids,
-            "val": self.val_ids,
-            "test": self.test_ids,
-        }
         annotated = torch.from_numpy(masks.presence()) if self.presence else None
         return ProbeDataset(
             name=self.folder.name,
             images=FileImages(tuple(self.folder / "images" / entry.file for entry in entries)),
-            splits=chosen_splits(ids, len(entries), self.split_seed),
+            splits=splits_of(self, len(entries)),
             concept_presence=None if annotated is None else Presence(concepts, annotated),
             vocabulary=tuple(dict.fromkeys(concepts)),
             masks=masks,

@@ -15,8 +15,8 @@ from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
 from le_bench.probing.images import ArrayImages
 from le_bench.probing.presence import labelled_dataset
-from le_bench.probing.splits import HOW_TO_GET_IDS, chosen_splits
-from le_bench.types import ProbeDataset, Split
+from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
+from le_bench.types import ProbeDataset
 from le_bench_plugins.datasets.cifar.files import SIDE, VERSIONS
 
 VEHICLES = ("vehicles 1", "vehicles 2")
@@ -83,16 +83,11 @@ class CIFARDataset(DatasetSource):
                 f"{self.folder}: has labels beyond its {len(classes)} class names; unpack the "
                 "archive again"
             )
-        ids: dict[Split, Path | None] = {
-            "train": self.train_ids,
-            "val": self.val_ids,
-            "test": self.test_ids,
-        }
         images = pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
         return labelled_dataset(
             f"{found.title} {self.part}",
             ArrayImages(np.ascontiguousarray(images)),
-            splits=chosen_splits(ids, len(fine), self.split_seed),
+            splits=splits_of(self, len(fine)),
             labels=torch.from_numpy(fine),
             classes=classes,
             superclasses={} if coarse is None else _superclasses(fine, coarse, above),

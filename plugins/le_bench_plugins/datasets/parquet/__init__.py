@@ -1,0 +1,1 @@
+"""Probe datasets in parquet files, as Hugging Face writes them."""

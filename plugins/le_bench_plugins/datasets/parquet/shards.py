@@ -1,0 +1,97 @@
+"""Which parquet files of a folder make up a split."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from le_bench.errors import BenchError, MissingFileError, unknown_name
+
+SUFFIX = ".parquet"
+NUMBERED = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]{16})?")
+CONVERTED = re.compile(r"\d{4,}")  # 0000.parquet in a folder named as the split
+
+
+def find_splits(folder: Path) -> dict[str, list[Path]]:
+    """The files of each split below a folder, by `folder/split`, in the order of their numbers.
+
+    A split is `train-00000-of-00002.parquet` and so on, or a folder `train` of `0000.parquet` and
+    so on, or one file `train.parquet`. Hidden files and folders are left out. Raises BenchError if
+    a part of a split is missing or there twice.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in _parquet_files(folder):
+        inner = path.relative_to(folder).parent.as_posix()
+        numbered = NUMBERED.fullmatch(path.stem)
+        if numbered is not None:
+            place = Path(inner, numbered["split"]).as_posix()
+        elif CONVERTED.fullmatch(path.stem):
+            place = folder.name if inner == "." else inner
+        else:
+            place = Path(inner, path.stem).as_posix()
+        found.setdefault(place, []).append(path)
+    for paths in found.values():
+        require_all_parts(paths)
+    return found
+
+
+def choose_split(origin: str, found: Mapping[str, list[Path]], split: str) -> list[Path]:
+    """The files of the one split of that name, or of the only one for an empty name."""
+    if not found:
+        raise MissingFileError(f"{origin}: no {SUFFIX} file in it; check the path")
+    if not split:
+        if len(found) > 1:
+            raise BenchError(
+                f"{origin}: has several splits: {', '.join(found)}; choose one as `split`"
+            )
+        return next(iter(found.values()))
+    chosen = [place for place in found if split in (place, Path(place).name)]
+    if len(chosen) > 1:
+        raise BenchError(
+            f"{origin}: split '{split}' is there {len(chosen)} times: {', '.join(chosen)}; give "
+            "one of these as `split`"
+        )
+    if not chosen:
+        raise BenchError(f"{origin}: {unknown_name('split', split, list(found))}")
+    return found[chosen[0]]
+
+
+def require_all_parts(paths: Sequence[Path]) -> None:
+    """Refuse a split of which some parts are missing or there twice, by the numbers in its names.
+
+    How many files `0000.parquet` and so on should be nothing tells: only gaps are seen.
+    """
+    numbers, counts = [], set()
+    for path in paths:
+        numbered = NUMBERED.fullmatch(path.stem)
+        if numbered is not None:
+            numbers.append(int(numbered["number"]))
+            counts.add(int(numbered["count"]))
+        elif CONVERTED.fullmatch(path.stem):
+            numbers.append(int(path.stem))
+    if len(counts) > 1 or len(set(numbers)) < len(numbers):
+        raise BenchError(
+            f"{paths[0].parent}: the parts of {paths[0].name} are those of several writings, or "
+            "there twice; keep those of one writing"
+        )
+    count = next(iter(counts), max(numbers, default=-1) + 1)
+    missing = sorted(set(range(count)) - set(numbers))
+    if missing:
+        raise BenchError(
+            f"{paths[0].parent}: {len(missing)} of {count} parts of {paths[0].name} are missing, "
+            f"the first: number {missing[0]}; complete the data set"
+        )
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    paths = []
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [
+            Path(parent, name)
+            for name in names
+            if name.endswith(SUFFIX) and not name.startswith(".")
+        ]
+    return sorted(paths)
