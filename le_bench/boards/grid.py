@@ -178,8 +178,8 @@ def _best_of(
 
 
 def unit_values(result: Result) -> Floats:
-    """The scores of a result by unit, (U,), NaN where undefined."""
-    return np.array(result.values, dtype=np.float64)
+    """The scores of a result by unit, (U,), NaN where undefined; one array, not to be changed."""
+    return result.unit_values
 
 
 def _mean_over(results: Mapping[Place, Result], row: str, columns: Collection[Column]) -> Mean:

@@ -7,21 +7,35 @@ and therefore kept apart from results. In JSON and in memory an undefined number
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, NonNegativeInt
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationInfo,
+)
 from pydantic.dataclasses import dataclass
 
-from le_bench.boards.statistics import INTERVAL
+from le_bench.boards.statistics import INTERVAL, Floats
 
 SCHEMA: Final = 1
 MEAN_TOLERANCE = 2e-6  # the mean of rounded values against the rounded mean, plus summing error
 
-_STRICT = ConfigDict(extra="forbid")
+_STRICT = ConfigDict(extra="forbid", defer_build=True)
 
 
-def _json_object(given: Any) -> Any:
-    """Options as plain JSON (tuples become lists); NaN and infinity are refused."""
+def _json_object(given: Any, found: ValidationInfo) -> Any:
+    """Options as plain JSON (tuples become lists); NaN and infinity are refused.
+
+    What was read as JSON is so already.
+    """
+    if found.mode == "json":
+        return given
     return json.loads(json.dumps(given, allow_nan=False, sort_keys=True))
 
 
@@ -35,6 +49,12 @@ Figure = Annotated[
 ]
 Seconds = Annotated[
     float, Field(ge=0, allow_inf_nan=False), AfterValidator(lambda number: round(number, 3))
+]
+Numbers = Annotated[
+    tuple[Annotated[float, Field(allow_inf_nan=False)] | None, ...],
+    AfterValidator(
+        lambda numbers: tuple(None if n is None else round(n, 6) + 0.0 for n in numbers)
+    ),
 ]
 Options = Annotated[dict[str, Any], BeforeValidator(_json_object)]
 Schema = Literal[1]
@@ -156,7 +176,7 @@ class Result:
     key: Key
     cell: Cell
     score: Summary
-    values: tuple[Number | None, ...]
+    values: Numbers
     dead: tuple[NonNegativeInt, ...]
     made_by: Provenance
     higher_is_better: bool = True
@@ -164,6 +184,13 @@ class Result:
     partial: bool = False
     reference_row: bool = False
     schema: Schema = SCHEMA
+
+    @cached_property
+    def unit_values(self) -> Floats:
+        """The scores by unit, (U,), NaN where undefined; cannot be written to."""
+        values = np.array(self.values, dtype=np.float64)
+        values.setflags(write=False)
+        return values
 
     def __post_init__(self) -> None:
         score = self.score

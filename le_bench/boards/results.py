@@ -134,14 +134,14 @@ def _check_units(cell: Cell, units: UnitScores, values: NDArray[np.float64]) -> 
 
 def layer_folder(folder: Path, experiment: str, model: str, layer: str) -> Path:
     """The folder of one layer of one experiment, with names made safe."""
-    return folder / file_name(experiment) / file_name(model) / file_name(layer)
+    return folder.joinpath(*map(file_name, (experiment, model, layer)))
 
 
 def result_path(folder: Path, cell: Cell) -> Path:
     """Where the result of a cell lies. Dots within the last two names are encoded."""
     last = ".".join(file_name(name, keep_dots=False) for name in (cell.simulator, cell.scorer))
-    layer = layer_folder(folder, cell.experiment, cell.model, cell.layer)
-    return layer / file_name(cell.explainer) / f"{last}.json"
+    names = cell.experiment, cell.model, cell.layer, cell.explainer
+    return folder.joinpath(*map(file_name, names), f"{last}.json")
 
 
 def failure_path(folder: Path, cell: Cell) -> Path:
