@@ -49,6 +49,11 @@ class Grid:
     means: Mapping[str, Mean]
 
     @property
+    def submitted_rows(self) -> frozenset[str]:
+        """The explainers of which a result was submitted and not reproduced."""
+        return frozenset(row for (row, _), each in self.results.items() if each.origin is not None)
+
+    @property
     def decimals(self) -> int:
         """Three, or four if no mean reaches 0.1, as ablation scores often do not."""
         means = [

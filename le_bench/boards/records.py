@@ -141,6 +141,14 @@ class Provenance:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Origin:
+    """Where a submitted result came from: the file or folder given, and who gave it."""
+
+    file: Name
+    by: Name
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Summary:
     """A cell's score over units; six decimals.
 
@@ -170,7 +178,8 @@ class Result:
     `values` is by unit number from 0; `dead` lists dead units. `published` is the paper's figure
     for this cell. `partial` results (--limit-units) never enter a committed board. An explainer
     that is a `reference_row` (a floor or ceiling such as random or oracle) is shown on boards but
-    is never the best. `key` is that of the score step.
+    is never the best. `key` is that of the score step. `origin` is kept only of results that were
+    submitted, which nobody has reproduced here.
     """
 
     key: Key
@@ -183,6 +192,7 @@ class Result:
     published: Number | None = None
     partial: bool = False
     reference_row: bool = False
+    origin: Annotated[Origin | None, Field(exclude_if=lambda origin: origin is None)] = None
     schema: Schema = SCHEMA
 
     @cached_property
