@@ -39,6 +39,7 @@ def matches(shown: str, printed: str) -> bool:
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.timeout(900)
 def test_the_tutorial_runs_as_shown(path: Path, tmp_path: Path) -> None:
     """Files are written, commands run without fault, and the output is what the page shows."""
     environment = os.environ | {
