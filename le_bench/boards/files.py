@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -44,6 +45,7 @@ def faults_message(what: str, folder: Path, faults: Sequence[str]) -> str:
     return f"{count} in the {what} under {folder}:{lines}"
 
 
+@lru_cache(maxsize=4096)  # a thousand files share a few names
 def file_name(name: str, *, keep_dots: bool = True) -> str:
     """A name for a file or folder that is safe everywhere; different names stay different.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -40,6 +40,11 @@ class RecordKind(Generic[R]):
     place: Callable[[Path, R], Path]
     migrations: Mapping[int, Migration] = field(default_factory=dict)
 
+    @cached_property
+    def adapter(self) -> TypeAdapter[R]:
+        """What decodes and checks a record; made once for a thousand files."""
+        return TypeAdapter(self.record)
+
 
 def encode(record: object) -> str:
     """A record as the JSON text that is committed."""
@@ -58,8 +63,9 @@ def decode(text: str, kind: RecordKind[R]) -> R:
     if not isinstance(document, dict):
         raise ValueError(f"not a JSON object; {RESTORE}")
     current = _migrate(document, kind.migrations)
+    current_text = text if current is document else json.dumps(current)
     try:
-        return TypeAdapter(kind.record).validate_json(json.dumps(current), strict=True)
+        return kind.adapter.validate_json(current_text, strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False)
         lines = [_say(detail["loc"], detail["msg"]) for detail in details[:_SHOWN]]
@@ -114,21 +120,22 @@ def read_records(
     """
     records, faults = [], []
     for path in sorted(paths):
-        shown = path.relative_to(folder).as_posix()
         try:
             record = decode(path.read_text(encoding="utf-8"), kind)
         except UnicodeDecodeError:
-            faults.append(f"{shown}: not UTF-8 text; {RESTORE}")
+            fault = f"not UTF-8 text; {RESTORE}"
         except ValueError as error:
-            faults.append(f"{shown}: {error}")
+            fault = str(error)
         except OSError as error:
-            faults.append(f"{shown}: cannot be read ({error.strerror}); {RESTORE}")
+            fault = f"cannot be read ({error.strerror}); {RESTORE}"
         else:
-            belongs = kind.place(folder, record)
-            if belongs != path:
-                right = belongs.relative_to(folder).as_posix()
-                faults.append(f"{shown}: its content belongs in {right}; move it or delete it")
             records.append(record)
+            belongs = kind.place(folder, record)
+            if belongs == path:
+                continue
+            right = belongs.relative_to(folder).as_posix()
+            fault = f"its content belongs in {right}; move it or delete it"
+        faults.append(f"{path.relative_to(folder).as_posix()}: {fault}")
     faults += together(records)
     if faults:
         raise ResultError(faults_message(kind.what, folder, faults))

@@ -49,6 +49,11 @@ class Grid:
     means: Mapping[str, Mean]
 
     @property
+    def submitted_rows(self) -> frozenset[str]:
+        """The explainers of which a result was submitted and not reproduced."""
+        return frozenset(row for (row, _), each in self.results.items() if each.origin is not None)
+
+    @property
     def decimals(self) -> int:
         """Three, or four if no mean reaches 0.1, as ablation scores often do not."""
         means = [
@@ -178,8 +183,8 @@ def _best_of(
 
 
 def unit_values(result: Result) -> Floats:
-    """The scores of a result by unit, (U,), NaN where undefined."""
-    return np.array(result.values, dtype=np.float64)
+    """The scores of a result by unit, (U,), NaN where undefined; one array, not to be changed."""
+    return result.unit_values
 
 
 def _mean_over(results: Mapping[Place, Result], row: str, columns: Collection[Column]) -> Mean:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 from urllib.parse import quote
@@ -208,6 +208,7 @@ def _cell_json(
         "reference_row": result.reference_row,
         "published": result.published,
         "key": result.key,
+        **({} if result.origin is None else {"submitted": asdict(result.origin)}),
     }
 
 
@@ -234,7 +235,9 @@ def index_page(boards: Sequence[Board], further: Sequence[str] = ()) -> str:
             "experiment": f"[{shown(board.experiment)}]({quote(board.file)}.md)",
             "scorer": shown(grid.scorer),
             "simulator": shown(grid.simulator),
-            "best explainer": MISSING if grid.winner is None else shown(grid.winner),
+            "best explainer": MISSING
+            if grid.winner is None
+            else tables.row_title(grid, grid.winner),
             "mean over layers": _winning_mean(grid),
             "layers": str(len(grid.columns)),
             "explainers": str(len(grid.rows)),

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
+from le_bench.boards import tables
 from le_bench.boards.markdown import MISSING, number, page, shown, table
 from le_bench.boards.records import Constants, Cost, LogitTemperature, Result
 
@@ -25,7 +26,11 @@ def provenance(results: Sequence[Result], costs: Sequence[Cost]) -> str:
         for where in (each.environment for each in made)
     )
     machines = sorted({f"{shown(cost.cpu)}, device {shown(cost.device)}" for cost in costs})
+    origins = Counter(
+        tables.origin_shown(each.origin) for each in results if each.origin is not None
+    )
     lines = [
+        *(f"- {each}: {count:,} results" for each, count in sorted(origins.items())),
         *(f"- {where}: {count:,} results" for where, count in sorted(environments.items())),
         f"- seed {seeds}",
         *(f"- probe images: {sizes}" for sizes in images if sizes),

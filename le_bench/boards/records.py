@@ -7,21 +7,35 @@ and therefore kept apart from results. In JSON and in memory an undefined number
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, NonNegativeInt
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationInfo,
+)
 from pydantic.dataclasses import dataclass
 
-from le_bench.boards.statistics import INTERVAL
+from le_bench.boards.statistics import INTERVAL, Floats
 
 SCHEMA: Final = 1
 MEAN_TOLERANCE = 2e-6  # the mean of rounded values against the rounded mean, plus summing error
 
-_STRICT = ConfigDict(extra="forbid")
+_STRICT = ConfigDict(extra="forbid", defer_build=True)
 
 
-def _json_object(given: Any) -> Any:
-    """Options as plain JSON (tuples become lists); NaN and infinity are refused."""
+def _json_object(given: Any, found: ValidationInfo) -> Any:
+    """Options as plain JSON (tuples become lists); NaN and infinity are refused.
+
+    What was read as JSON is so already.
+    """
+    if found.mode == "json":
+        return given
     return json.loads(json.dumps(given, allow_nan=False, sort_keys=True))
 
 
@@ -35,6 +49,12 @@ Figure = Annotated[
 ]
 Seconds = Annotated[
     float, Field(ge=0, allow_inf_nan=False), AfterValidator(lambda number: round(number, 3))
+]
+Numbers = Annotated[
+    tuple[Annotated[float, Field(allow_inf_nan=False)] | None, ...],
+    AfterValidator(
+        lambda numbers: tuple(None if n is None else round(n, 6) + 0.0 for n in numbers)
+    ),
 ]
 Options = Annotated[dict[str, Any], BeforeValidator(_json_object)]
 Schema = Literal[1]
@@ -121,6 +141,14 @@ class Provenance:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Origin:
+    """Where a submitted result came from: the file or folder given, and who gave it."""
+
+    file: Name
+    by: Name
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Summary:
     """A cell's score over units; six decimals.
 
@@ -150,20 +178,29 @@ class Result:
     `values` is by unit number from 0; `dead` lists dead units. `published` is the paper's figure
     for this cell. `partial` results (--limit-units) never enter a committed board. An explainer
     that is a `reference_row` (a floor or ceiling such as random or oracle) is shown on boards but
-    is never the best. `key` is that of the score step.
+    is never the best. `key` is that of the score step. `origin` is kept only of results that were
+    submitted, which nobody has reproduced here.
     """
 
     key: Key
     cell: Cell
     score: Summary
-    values: tuple[Number | None, ...]
+    values: Numbers
     dead: tuple[NonNegativeInt, ...]
     made_by: Provenance
     higher_is_better: bool = True
     published: Number | None = None
     partial: bool = False
     reference_row: bool = False
+    origin: Annotated[Origin | None, Field(exclude_if=lambda origin: origin is None)] = None
     schema: Schema = SCHEMA
+
+    @cached_property
+    def unit_values(self) -> Floats:
+        """The scores by unit, (U,), NaN where undefined; cannot be written to."""
+        values = np.array(self.values, dtype=np.float64)
+        values.setflags(write=False)
+        return values
 
     def __post_init__(self) -> None:
         score = self.score

@@ -8,7 +8,7 @@ boards are made and checked where neither is installed.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
@@ -134,14 +134,14 @@ def _check_units(cell: Cell, units: UnitScores, values: NDArray[np.float64]) -> 
 
 def layer_folder(folder: Path, experiment: str, model: str, layer: str) -> Path:
     """The folder of one layer of one experiment, with names made safe."""
-    return folder / file_name(experiment) / file_name(model) / file_name(layer)
+    return folder.joinpath(*map(file_name, (experiment, model, layer)))
 
 
 def result_path(folder: Path, cell: Cell) -> Path:
     """Where the result of a cell lies. Dots within the last two names are encoded."""
     last = ".".join(file_name(name, keep_dots=False) for name in (cell.simulator, cell.scorer))
-    layer = layer_folder(folder, cell.experiment, cell.model, cell.layer)
-    return layer / file_name(cell.explainer) / f"{last}.json"
+    names = cell.experiment, cell.model, cell.layer, cell.explainer
+    return folder.joinpath(*map(file_name, names), f"{last}.json")
 
 
 def failure_path(folder: Path, cell: Cell) -> Path:
@@ -219,19 +219,9 @@ def mixed_faults(results: Sequence[Result]) -> list[str]:
     """
     seen: dict[tuple[str, str], set[str]] = defaultdict(set)
     for result in results:
-        cell = result.cell
-        where = f"experiment '{cell.experiment}'"
-        seen[where, "datasets"].add(cell.dataset)
-        seen[where, "seeds"].add(str(result.made_by.seed))
-        better = "higher is better" if result.higher_is_better else "lower is better"
-        seen[where, f"directions of scorer '{cell.scorer}'"].add(better)
-        rank = "reference row" if result.reference_row else "contender"
-        seen[where, f"roles of explainer '{cell.explainer}'"].add(rank)
-        units = f"{result.score.num_units} units"
-        seen[where, f"sizes of {cell.model}, {cell.layer}"].add(units)
-        for kind, component in sorted(result.made_by.components.items()):
-            label = getattr(cell, kind, component.name)
-            seen[where, f"configurations of {kind} '{label}'"].add(_configuration(component))
+        where = f"experiment '{result.cell.experiment}'"
+        for trait in traits(result):
+            seen[where, trait.what].add(trait.value)
     faults = [
         f"{where} mixes {what}: {' and '.join(sorted(found))}; delete the files of one and run "
         "`le-bench run` again"
@@ -240,6 +230,32 @@ def mixed_faults(results: Sequence[Result]) -> list[str]:
     ]
     repeated = [cell for cell, count in Counter(r.cell for r in results).items() if count > 1]
     return faults + [f"{cell}: this cell is there more than once" for cell in sorted(repeated)]
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """What all results of an experiment must have in common: the field, what it is, its value."""
+
+    field: str
+    what: str
+    value: str
+
+
+def traits(result: Result) -> Iterator[Trait]:
+    """What other results of the same experiment must say as this one does."""
+    cell = result.cell
+    yield Trait("cell.dataset", "datasets", cell.dataset)
+    yield Trait("made_by.seed", "seeds", str(result.made_by.seed))
+    better = "higher is better" if result.higher_is_better else "lower is better"
+    yield Trait("higher_is_better", f"directions of scorer '{cell.scorer}'", better)
+    rank = "reference row" if result.reference_row else "contender"
+    yield Trait("reference_row", f"roles of explainer '{cell.explainer}'", rank)
+    units = f"{result.score.num_units} units"
+    yield Trait("score.num_units", f"sizes of {cell.model}, {cell.layer}", units)
+    for kind, component in sorted(result.made_by.components.items()):
+        label = getattr(cell, kind, component.name)
+        what = f"configurations of {kind} '{label}'"
+        yield Trait(f"made_by.components.{kind}", what, _configuration(component))
 
 
 def _configuration(component: MadeWith) -> str:

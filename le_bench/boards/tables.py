@@ -17,9 +17,10 @@ from le_bench.boards.markdown import (
     shown,
     table,
 )
-from le_bench.boards.records import Cost, LayerExplanations, Result, UnitExplanation
+from le_bench.boards.records import Cost, LayerExplanations, Origin, Result, UnitExplanation
 
 NUM_EXAMPLES = 5
+SUBMITTED = "\N{DAGGER}"
 _TERMS_SHOWN = 6
 
 
@@ -44,8 +45,12 @@ def main_table(grid: Grid) -> str:
 
 
 def row_title(grid: Grid, name: str) -> str:
-    """An explainer as the first cell of its row, in italics for a reference row."""
-    return f"*{shown(name)}*" if name in grid.reference_rows else shown(name)
+    """An explainer as the first cell of its row, in italics for a reference row.
+
+    A dagger marks a row with results that were submitted.
+    """
+    title = f"*{shown(name)}*" if name in grid.reference_rows else shown(name)
+    return f"{title} {SUBMITTED}" if name in grid.submitted_rows else title
 
 
 def _cell(grid: Grid, name: str, column: Column, notes: Notes) -> str:
@@ -67,7 +72,14 @@ def _cell(grid: Grid, name: str, column: Column, notes: Notes) -> str:
         parts.append(f"[{number(result.published, 4)}]")
     if result.score.num_undefined:
         parts.append(notes.mark(_undefined(result)))
+    if result.origin is not None:
+        parts.append(f"{SUBMITTED} {notes.mark(origin_shown(result.origin))}")
     return " ".join(parts)
+
+
+def origin_shown(origin: Origin) -> str:
+    """The sentence that marks a submitted result."""
+    return f"submitted from {shown(origin.file)} by {shown(origin.by)}; not reproduced here"
 
 
 def _value(result: Result, decimals: int) -> str:

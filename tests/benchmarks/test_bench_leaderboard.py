@@ -1,4 +1,4 @@
-"""How long it takes to render a thousand cells of 2,048 units, and to read a hundred."""
+"""How long boards take: to render a thousand cells, read a hundred, compare the committed ones."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ import pytest
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from le_bench.boards.comparing.choosing import Chosen, Names, choose
+from le_bench.boards.comparing.comparison import Comparison
+from le_bench.boards.comparing.pairing import compare
 from le_bench.boards.leaderboard import render
 from le_bench.boards.records import Cell, Environment, Provenance, Result
 from le_bench.boards.results import UnitScores, make_result, read_results, write_result
 
 NUM_UNITS = 2048
+COMMITTED = Path(__file__).parents[2] / "leaderboards"
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +63,23 @@ def test_bench_read(benchmark: BenchmarkFixture, thousand: list[Result], tmp_pat
     read = benchmark(read_results, tmp_path)
 
     assert len(read) == 100
+
+
+@pytest.mark.benchmark(group="compare", min_rounds=3, warmup=True)
+def test_bench_choose(benchmark: BenchmarkFixture) -> None:
+    """Reading and checking the committed results of the default experiment."""
+    chosen = benchmark(choose, [COMMITTED], "picturebook", Names())
+
+    assert len(chosen.results) > 900
+
+
+@pytest.mark.benchmark(group="compare", min_rounds=3, warmup=True)
+def test_bench_compare(benchmark: BenchmarkFixture) -> None:
+    """Comparing simulators on the committed results, once they are read."""
+
+    def setup() -> tuple[tuple[Chosen, str], dict[str, int]]:
+        return (choose([COMMITTED], "picturebook", Names()), "simulator"), {}
+
+    compared: Comparison = benchmark.pedantic(compare, setup=setup, rounds=5)
+
+    assert len(compared.cells) > 900

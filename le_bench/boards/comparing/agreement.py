@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan
+from math import nan, sqrt
 
 import numpy as np
 
@@ -67,17 +67,21 @@ def average_ranks(values: Floats) -> Floats:
     >>> average_ranks(np.array([0.5, 0.1, 0.5])).tolist()
     [2.5, 1.0, 2.5]
     """
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: Floats = (last - (counts - 1) / 2)[inverse]
+    order = np.argsort(values, kind="stable")
+    rising = values[order]
+    first = np.flatnonzero(np.append(True, rising[1:] != rising[:-1])[: len(values)])
+    last = np.append(first[1:], len(values))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat((first + 1 + last) / 2, last - first)
     return ranks
 
 
 def _pearson(first: Floats, second: Floats) -> float:
-    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+    n = len(first)
+    if n < 2 or (first == first[0]).all() or (second == second[0]).all():
         return nan
-    a, b = first - first.mean(), second - second.mean()
-    return float(np.clip(a @ b / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
+    a, b = first - np.add.reduce(first) / n, second - np.add.reduce(second) / n
+    return min(max(float(a @ b) / sqrt(float(a @ a) * float(b @ b)), -1.0), 1.0)
 
 
 def tau_b(first: Floats, second: Floats) -> Floats:
@@ -104,9 +108,26 @@ def rank_agreement(first: Sequence[Contrast], second: Sequence[Contrast]) -> Ran
     Each explainer is the mean of its layers. Units are resampled within layers, the same for all
     explainers and for both sides where these have a layer in common. There must be an explainer.
     """
-    means = [_means(side) for side in (first, second)]
-    drawn = resampled_contrasts([*first, *second])
-    resampled = drawn[:, : len(first)], drawn[:, len(first) :]
+    return rank_agreements([(first, second)])[0]
+
+
+def rank_agreements(
+    pairs: Sequence[tuple[Sequence[Contrast], Sequence[Contrast]]],
+) -> tuple[RankAgreement, ...]:
+    """The agreement of each pair of sides; contrasts that pairs share are resampled once."""
+    distinct = {id(each): each for pair in pairs for side in pair for each in side}
+    places = {which: place for place, which in enumerate(distinct)}
+    drawn = resampled_contrasts(list(distinct.values()))
+    found = []
+    for pair in pairs:
+        one, other = (drawn[:, [places[id(each)] for each in side]] for side in pair)
+        found.append(_agreement(_means(pair[0]), _means(pair[1]), (one, other)))
+    return tuple(found)
+
+
+def _agreement(first: Floats, second: Floats, resampled: tuple[Floats, Floats]) -> RankAgreement:
+    """The agreement of the means (P,) of two sides, with those of resamples (R, P)."""
+    means = first, second
     tau = float(tau_b(means[0][None], means[1][None])[0])
     low, high = _interval(tau_b(*resampled))
     winners = int(means[0].argmax()), int(means[1].argmax())

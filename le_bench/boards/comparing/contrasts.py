@@ -21,6 +21,7 @@ from le_bench.boards.statistics import (
     CONFIDENCE,
     NUM_RESAMPLES,
     Floats,
+    Mean,
     draw_resamples,
     mean_and_error,
     resampled_means,
@@ -66,18 +67,20 @@ def resampled_contrasts(contrasts: Sequence[Contrast]) -> Floats:
 
     The units of a layer are drawn anew for each layer, from a seed that is the layer's own, and
     are the same for all contrasts: so differences are paired within and independent between layers.
+    Scores that several contrasts share, as one array, are resampled once.
     """
     parts: dict[tuple[Column, int], list[tuple[int, Part]]] = defaultdict(list)
     for number, contrast in enumerate(contrasts):
         for part in contrast:
             parts[part.layer, len(part.values)].append((number, part))
-    totals = np.zeros((NUM_RESAMPLES, len(contrasts)))
+    totals = np.zeros((len(contrasts), NUM_RESAMPLES))
     for (layer, num_units), members in parts.items():
-        resamples = _resamples(layer, num_units)
-        means = resampled_means(np.stack([part.values for _, part in members]), resamples)
-        weights = np.array([part.weight for _, part in members])
-        totals[:, [number for number, _ in members]] += means * weights
-    return totals
+        distinct = {id(part.values): part.values for _, part in members}
+        rows = {which: row for row, which in enumerate(distinct)}
+        means = resampled_means(np.stack(list(distinct.values())), _resamples(layer, num_units)).T
+        for number, part in members:
+            totals[number] += means[rows[id(part.values)]] * part.weight
+    return totals.T
 
 
 @lru_cache(maxsize=16)  # drawn for differences and for orders; 4 MB a thousand units
@@ -107,22 +110,26 @@ def _estimate_block(contrasts: Sequence[Contrast]) -> Iterator[Estimate]:
     means = resampled_contrasts(contrasts)
     tail = (1 - CONFIDENCE) / 2
     quantile = np.nanquantile if np.isnan(means).any() else np.quantile
-    usable = [number for number, contrast in enumerate(contrasts) if _has_spread(contrast)]
+    distinct = {id(part.values): part.values for contrast in contrasts for part in contrast}
+    found = {which: mean_and_error(values) for which, values in distinct.items()}
+    usable = [
+        number
+        for number, contrast in enumerate(contrasts)
+        if contrast and all(found[id(part.values)].num_units > 1 for part in contrast)
+    ]
     bounds = np.full((2, len(contrasts)), nan)
     if usable:
         bounds[:, usable] = quantile(means[:, usable], [tail, 1 - tail], axis=0)
     for contrast, (low, high) in zip(contrasts, bounds.T, strict=True):
-        yield _estimate_one(contrast, float(low), float(high))
+        summaries = [found[id(part.values)] for part in contrast]
+        yield _estimate_one(contrast, summaries, float(low), float(high))
 
 
-def _has_spread(contrast: Contrast) -> bool:
-    return bool(contrast) and all((~np.isnan(part.values)).sum() > 1 for part in contrast)
-
-
-def _estimate_one(contrast: Contrast, low: float, high: float) -> Estimate:
+def _estimate_one(
+    contrast: Contrast, summaries: Sequence[Mean], low: float, high: float
+) -> Estimate:
     if not contrast:
         return UNDEFINED
-    summaries = [mean_and_error(part.values) for part in contrast]
     mean = sum(part.weight * s.mean for part, s in zip(contrast, summaries, strict=True))
     num_units = sum(s.num_units for s in summaries)
     if isnan(low):

@@ -9,7 +9,7 @@ from math import nan
 
 import numpy as np
 
-from le_bench.boards.comparing.agreement import rank_agreement, rank_stability, unit_correlations
+from le_bench.boards.comparing.agreement import rank_agreements, rank_stability, unit_correlations
 from le_bench.boards.comparing.choosing import Axis, Chosen
 from le_bench.boards.comparing.comparison import Agreement, Comparison, Group, SideBySide, Stability
 from le_bench.boards.comparing.contrasts import UNDEFINED, Contrast, Part, estimate, holm
@@ -173,14 +173,20 @@ def _mean(values: Sequence[float]) -> float:
 
 def _agreements(sides: Sides, pairs: Sequence[Pair]) -> Iterator[Agreement]:
     """Only contenders that have a mean in every layer that any of them has, on both sides."""
+    complete = {
+        place: {name: contrast_of(rows[name]) for name in _complete(sides, rows)}
+        for place, rows in sides.places.items()
+    }
+    drafts = []
     for group, first, second in pairs:
-        places = sides.places[group, first], sides.places[group, second]
-        kept = _complete(sides, places[0])
-        both = [name for name in _complete(sides, places[1]) if name in kept]
+        one, other = complete[group, first], complete[group, second]
+        both = tuple(name for name in other if name in one)
         if both:
-            contrasts = [[contrast_of(place[name]) for name in both] for place in places]
-            ranks = rank_agreement(contrasts[0], contrasts[1])
-            yield Agreement(group, first, second, tuple(both), ranks)
+            contrasts = [one[name] for name in both], [other[name] for name in both]
+            drafts.append(((group, first, second), both, contrasts))
+    ranks = rank_agreements([contrasts for *_, contrasts in drafts])
+    for (pair, both, _), each in zip(drafts, ranks, strict=True):
+        yield Agreement(*pair, both, each)
 
 
 def _complete(sides: Sides, rows: Mapping[str, Row]) -> list[str]:
