@@ -1,0 +1,190 @@
+"""Pictures, masks and maps that go with a planted world, and rows that stay hidden.
+
+The concepts of a world have places on a square grid. A picture shows in each cell the colour of
+its concept if that is present, and grey if not; a mask labels these cells; a map has a unit's
+share of each concept in its cell, so that the mean of a map is the unit's activation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from le_bench.components import Encoder
+from le_bench.probing.guarded import OwnImages, OwnMasks
+from le_bench.probing.images import ArrayImages
+from le_bench.testing.worlds import World
+from le_bench.types import Calibration, Encodings, Evidence, Images, PixelLabels, ProbeView, Split
+
+CELL = 8  # pixels
+Hidden = Literal["kept", "absent", "other"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlantedMasks:
+    """Label maps (N, 1, height, width) of concepts in their cells; no labels of whole images."""
+
+    labels: np.ndarray
+    categories: Mapping[str, tuple[str, ...]]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every label map."""
+        return self.labels.shape[2], self.labels.shape[3]
+
+    def read(self, rows: Sequence[int]) -> PixelLabels:
+        """What is labelled in the images of these rows."""
+        rows = list(rows)
+        return PixelLabels(self.labels[rows], np.zeros((len(rows), 0), np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlantedMaps:
+    """Maps (N, U, h, w) in memory, of which only those of `own` rows are given."""
+
+    values: Tensor
+    own: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """U, height and width."""
+        _, units, height, width = self.values.shape
+        return units, height, width
+
+    def blocks(self, rows: Tensor, size: int = 64) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rows (B,) and copies of their maps (B, U, h, w). Raises ValueError for hidden rows."""
+        if not bool(torch.isin(rows, self.own).all()):
+            raise ValueError("maps of other images than those of train and val stay hidden")
+        for block in rows.split(size):
+            yield block, self.values[block].clone()
+
+
+class HiddenEncodings:
+    """Encodings in which rows other than `own` are kept, NaN, or those of other images.
+
+    Texts that are no concept of the world get directions of their own, by their letters.
+    """
+
+    def __init__(self, whole: Encodings, own: Tensor, hidden: Hidden) -> None:
+        self._whole, self._own, self._hidden = whole, own, hidden
+        self._images: dict[Encoder, Tensor] = {}
+
+    def images(self, encoder: Encoder) -> Tensor:
+        """(N, C + 1), the same tensor on every call."""
+        if encoder not in self._images:
+            self._images[encoder] = self._veiled(self._whole.images(encoder))
+        return self._images[encoder]
+
+    def texts(self, encoder: Encoder, texts: Sequence[str]) -> Tensor:
+        """(len(texts), C + 1), rows of length 1."""
+        size = self._whole.images(encoder).shape[1]
+        rows = [self._text(encoder, text, size) for text in texts]
+        return torch.stack(rows) if rows else torch.empty(0, size)
+
+    def calibration(self, encoder: Encoder) -> Calibration:
+        """The planted constants."""
+        return self._whole.calibration(encoder)
+
+    def _veiled(self, images: Tensor) -> Tensor:
+        veiled = images.clone()
+        others = torch.ones(len(images), dtype=torch.bool)
+        others[self._own] = False
+        if self._hidden == "absent":
+            veiled[others] = torch.nan
+        elif self._hidden == "other":
+            veiled[others] = -images[others].flip(1)
+        return veiled
+
+    def _text(self, encoder: Encoder, text: str, size: int) -> Tensor:
+        try:
+            return self._whole.texts(encoder, [text])[0]
+        except KeyError:
+            seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest())
+            drawn = torch.randn(size, generator=torch.Generator().manual_seed(seed))
+            return drawn / drawn.norm()
+
+
+def grid_side(world: World) -> int:
+    """Cells along a side of the grid that has a place for each concept."""
+    return max(2, math.ceil(math.sqrt(len(world.concepts))))
+
+
+def draw_pictures(world: World) -> ArrayImages:
+    """A picture of each image, square, uint8."""
+    colours = np.random.default_rng(0).integers(0, 256, (len(world.concepts), 3))
+    present = world.presence.numpy()[:, :, None] > 0
+    cells = np.where(present, colours, 128).astype(np.uint8)
+    return ArrayImages(_enlarged(_on_grid(world, cells)))
+
+
+def draw_masks(world: World) -> PlantedMasks:
+    """Concepts labelled in their cells; classes and the others are two categories."""
+    numbers = world.presence.numpy() * np.arange(1, len(world.concepts) + 1)
+    labels = _enlarged(_on_grid(world, numbers.astype(np.int64)[:, :, None]))[..., 0]
+    names = tuple(dict.fromkeys(world.concepts))
+    categories = {"class": names[: world.num_classes], "other": names[world.num_classes :]}
+    return PlantedMasks(labels[:, None], categories)
+
+
+def draw_maps(world: World) -> Tensor:
+    """Maps (N, U, side, side) whose means are the activations."""
+    side = grid_side(world)
+    shares = world.presence[:, None, :] * world.weights.T[None]  # (N, U, C)
+    rest = world.activations - shares.sum(2)
+    maps = rest[:, :, None].repeat(1, 1, side * side)
+    maps[:, :, : shares.shape[2]] += side * side * shares
+    return maps.view(*rest.shape, side, side)
+
+
+def full_view(
+    world: World, split: Split, hidden: Hidden = "kept", images: Images | None = None
+) -> ProbeView:
+    """The view of a split with pictures and masks; other rows are kept, absent or other ones."""
+    view = world.view(split)
+    own = view.rows
+    if split != "test":  # explainers see train and val images, one view beside the other
+        own = torch.cat([world.rows["train"], world.rows["val"]])
+    return replace(
+        view,
+        encodings=HiddenEncodings(world.encodings, own, hidden),
+        images=OwnImages(images or draw_pictures(world), view.rows),
+        masks=OwnMasks(draw_masks(world), view.rows),
+    )
+
+
+def full_evidence(
+    world: World,
+    *,
+    units: Sequence[int] | None = None,
+    hidden: Hidden = "kept",
+    with_maps: bool = False,
+) -> Evidence:
+    """What an explainer sees of a world: with pictures and masks, and maps if asked for."""
+    evidence = world.evidence(units)
+    train, val = (full_view(world, split, hidden) for split in ("train", "val"))
+    val = replace(val, encodings=train.encodings)
+    maps = None
+    if with_maps:
+        columns = torch.tensor(list(range(evidence.num_units) if units is None else units))
+        own = torch.cat([world.rows["train"], world.rows["val"]])
+        maps = PlantedMaps(draw_maps(world)[:, columns], own)
+    return replace(evidence, train=train, val=val, maps=maps)
+
+
+def _on_grid(world: World, cells: np.ndarray) -> np.ndarray:
+    """(N, C, k) to (N, side, side, k)."""
+    side = grid_side(world)
+    grid = np.zeros((len(cells), side * side, cells.shape[2]), cells.dtype)
+    grid[:, : cells.shape[1]] = cells
+    return grid.reshape(len(cells), side, side, -1)
+
+
+def _enlarged(grid: np.ndarray) -> np.ndarray:
+    return grid.repeat(CELL, axis=1).repeat(CELL, axis=2)
