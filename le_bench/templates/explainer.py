@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from le_bench import hookimpl
@@ -23,7 +23,7 @@ class MyExplainer(Explainer):
     version: ClassVar[int] = 1  # raise it whenever the numbers change
 
     encoder: Encoder
-    concepts: ConceptSet = ConceptSet("dataset")
+    concepts: ConceptSet = field(default=ConceptSet("dataset"))
     num_images: int = 20
     num_words: int = 1
 

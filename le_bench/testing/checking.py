@@ -93,8 +93,11 @@ def _check(
     offer: Offer, table: Mapping[str, Any], folder: Path, tell: Callable[[Offer, Law], None]
 ) -> Checked:
     kind, name = offer.component.kind, offer.component.name
-    own = {option.name: table[option.name] for option in fields(offer.component)
-           if option.name in table}
+    own = {
+        option.name: table[option.name]
+        for option in fields(offer.component)
+        if option.name in table
+    }
     try:
         component = make_for_laws(offer.component, own, folder)
     except BenchError as error:

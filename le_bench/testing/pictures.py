@@ -19,30 +19,56 @@ from torch import Tensor
 
 from le_bench.components import Encoder
 from le_bench.probing.guarded import OwnImages, OwnMasks
-from le_bench.probing.images import ArrayImages
 from le_bench.testing.worlds import World
-from le_bench.types import Calibration, Encodings, Evidence, Images, PixelLabels, ProbeView, Split
+from le_bench.types import Calibration, Encodings, Evidence, PixelLabels, ProbeView, Split
 
 CELL = 8  # pixels
 Hidden = Literal["kept", "absent", "other"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PlantedMasks:
-    """Label maps (N, 1, height, width) of concepts in their cells; no labels of whole images."""
+class PlantedPictures:
+    """A square picture of each image of a world, drawn when it is read."""
 
-    labels: np.ndarray
-    categories: Mapping[str, tuple[str, ...]]
+    world: World
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.world.presence)
+
+    def read(self, rows: Sequence[int]) -> list[np.ndarray]:
+        """The pictures of these rows."""
+        colours = np.random.default_rng(0).integers(0, 256, (len(self.world.concepts), 3))
+        present = self.world.presence[list(rows)].numpy()[:, :, None] > 0
+        cells = np.where(present, colours, 128).astype(np.uint8)
+        return list(_on_grid(self.world, cells))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlantedMasks:
+    """Concepts labelled in their cells; classes and the others are two categories."""
+
+    world: World
+
+    @property
+    def categories(self) -> Mapping[str, tuple[str, ...]]:
+        """The concepts of each category."""
+        names = tuple(dict.fromkeys(self.world.concepts))
+        classes = self.world.num_classes
+        return {"class": names[:classes], "other": names[classes:]}
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of every label map."""
-        return self.labels.shape[2], self.labels.shape[3]
+        side = grid_side(self.world) * CELL
+        return side, side
 
     def read(self, rows: Sequence[int]) -> PixelLabels:
-        """What is labelled in the images of these rows."""
-        rows = list(rows)
-        return PixelLabels(self.labels[rows], np.zeros((len(rows), 0), np.int64))
+        """What is labelled in the images of these rows; nothing as a whole."""
+        presence = self.world.presence[list(rows)].numpy()
+        numbers = presence * np.arange(1, presence.shape[1] + 1)
+        labels = _on_grid(self.world, numbers.astype(np.int64)[:, :, None])[..., 0]
+        return PixelLabels(labels[:, None], np.zeros((len(labels), 0), np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,23 +142,6 @@ def grid_side(world: World) -> int:
     return max(2, math.ceil(math.sqrt(len(world.concepts))))
 
 
-def draw_pictures(world: World) -> ArrayImages:
-    """A picture of each image, square, uint8."""
-    colours = np.random.default_rng(0).integers(0, 256, (len(world.concepts), 3))
-    present = world.presence.numpy()[:, :, None] > 0
-    cells = np.where(present, colours, 128).astype(np.uint8)
-    return ArrayImages(_enlarged(_on_grid(world, cells)))
-
-
-def draw_masks(world: World) -> PlantedMasks:
-    """Concepts labelled in their cells; classes and the others are two categories."""
-    numbers = world.presence.numpy() * np.arange(1, len(world.concepts) + 1)
-    labels = _enlarged(_on_grid(world, numbers.astype(np.int64)[:, :, None]))[..., 0]
-    names = tuple(dict.fromkeys(world.concepts))
-    categories = {"class": names[: world.num_classes], "other": names[world.num_classes :]}
-    return PlantedMasks(labels[:, None], categories)
-
-
 def draw_maps(world: World) -> Tensor:
     """Maps (N, U, side, side) whose means are the activations."""
     side = grid_side(world)
@@ -143,9 +152,7 @@ def draw_maps(world: World) -> Tensor:
     return maps.view(*rest.shape, side, side)
 
 
-def full_view(
-    world: World, split: Split, hidden: Hidden = "kept", images: Images | None = None
-) -> ProbeView:
+def full_view(world: World, split: Split, hidden: Hidden = "kept") -> ProbeView:
     """The view of a split with pictures and masks; other rows are kept, absent or other ones."""
     view = world.view(split)
     own = view.rows
@@ -154,8 +161,8 @@ def full_view(
     return replace(
         view,
         encodings=HiddenEncodings(world.encodings, own, hidden),
-        images=OwnImages(images or draw_pictures(world), view.rows),
-        masks=OwnMasks(draw_masks(world), view.rows),
+        images=OwnImages(PlantedPictures(world), view.rows),
+        masks=OwnMasks(PlantedMasks(world), view.rows),
     )
 
 
@@ -179,12 +186,8 @@ def full_evidence(
 
 
 def _on_grid(world: World, cells: np.ndarray) -> np.ndarray:
-    """(N, C, k) to (N, side, side, k)."""
+    """(N, C, k) to (N, height, width, k): each cell of the grid in the value of its concept."""
     side = grid_side(world)
     grid = np.zeros((len(cells), side * side, cells.shape[2]), cells.dtype)
     grid[:, : cells.shape[1]] = cells
-    return grid.reshape(len(cells), side, side, -1)
-
-
-def _enlarged(grid: np.ndarray) -> np.ndarray:
-    return grid.repeat(CELL, axis=1).repeat(CELL, axis=2)
+    return grid.reshape(len(cells), side, side, -1).repeat(CELL, axis=1).repeat(CELL, axis=2)

@@ -7,11 +7,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
+import torch
+from safetensors.torch import save_file
+
 from le_bench.errors import BenchError, PluginError, unknown_name
 from le_bench.plugins import NAME, Plugins
+from le_bench.templates.model import Network
 
 TEMPLATES = "le_bench.templates"
 KINDS_TO_BEGIN = ("explainer", "simulator", "scorer", "model", "dataset")
@@ -84,8 +89,6 @@ def _module(kind: str, name: str) -> str:
 
 def _importable(module: str) -> bool:
     """Whether an installed module of this name would be hidden."""
-    from importlib.util import find_spec
-
     spec = find_spec(module)
     return spec is not None and "site-packages" in str(spec.origin)
 
@@ -122,11 +125,6 @@ def _filled(template: str, words: Mapping[str, str]) -> str:
 
 def _write_weights(path: Path) -> None:
     """Random weights from a fixed seed, so that there is something to load."""
-    import torch
-    from safetensors.torch import save_file
-
-    from le_bench.templates.model import Network
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         save_file(Network().state_dict(), path)

@@ -65,9 +65,7 @@ def scores_differ(first: Score, second: Score, close: float = 0.0) -> str:
     return tensors_differ(first.values, second.values, ("unit",), close)
 
 
-def tensors_differ(
-    first: Tensor, second: Tensor, axes: Sequence[str], close: float = 0.0
-) -> str:
+def tensors_differ(first: Tensor, second: Tensor, axes: Sequence[str], close: float = 0.0) -> str:
     """The place where two tensors differ most, in words; NaN equals NaN."""
     if first.shape != second.shape:
         return f"shape {tuple(first.shape)} became {tuple(second.shape)}"

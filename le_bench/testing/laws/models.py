@@ -110,7 +110,7 @@ def images_one_by_one(source: ModelSource) -> str:
 
 
 def skeleton_like_the_model(source: ModelSource) -> str:
-    """The skeleton has the modules of the model, by the same paths, and parameters of its shapes."""
+    """The skeleton has the modules of the model, by the same paths, and its parameters' shapes."""
     model, bones = loaded(source).module, source.skeleton().module
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
     others = {name: tuple(p.shape) for name, p in bones.named_parameters()}
@@ -141,7 +141,9 @@ def device_asked_for(source: ModelSource) -> str:
 
 def _digests(model: TargetModel) -> dict[str, str]:
     return {
-        name: hashlib.sha256(t.contiguous().view(-1).view(torch.uint8).numpy().tobytes()).hexdigest()
+        name: hashlib.sha256(
+            t.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        ).hexdigest()
         for name, t in model.module.state_dict().items()
     }
 

@@ -75,8 +75,9 @@ def alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def _others(value: Any, hint: Any) -> Iterator[Any]:
-    choices = [c for p in alternatives(hint) if typing.get_origin(p) is Literal
-               for c in typing.get_args(p)]
+    choices = [
+        c for p in alternatives(hint) if typing.get_origin(p) is Literal for c in typing.get_args(p)
+    ]
     if choices:
         yield from (choice for choice in choices if choice != value)
     elif isinstance(value, bool):
@@ -92,4 +93,6 @@ def _others(value: Any, hint: Any) -> Iterator[Any]:
     elif isinstance(value, ConceptSet):
         yield ConceptSet("other", ("one", "two"))
     elif value is None:
-        yield from (v for kind, v in ((int, 3), (float, 0.5), (str, "x")) if kind in alternatives(hint))
+        yield from (
+            v for kind, v in ((int, 3), (float, 0.5), (str, "x")) if kind in alternatives(hint)
+        )

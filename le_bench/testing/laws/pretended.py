@@ -56,7 +56,11 @@ class Elsewhere(Tensor):
 
     @classmethod
     def __torch_dispatch__(
-        cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+        cls,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Operations outside of the mode, such as those of a destructor."""
         return run(func, args, kwargs or {})
@@ -70,7 +74,11 @@ class _Literals(TorchFunctionMode):
     """`torch.tensor` and the like, which no dispatch mode sees, made on the pretended device."""
 
     def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Every function of torch."""
         options = dict(kwargs or {})
@@ -111,14 +119,21 @@ class PretendedDevice(TorchDispatchMode):
     """While this is on, `DEVICE` is a device that computes."""
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Every operation of torch."""
         return run(func, args, kwargs or {})
 
 
 def run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Compute on the CPU, and put the result where it belongs. Raises MixedDevicesError, LostNumbersError."""
+    """Compute on the CPU, and put the result where it belongs.
+
+    Raises MixedDevicesError or LostNumbersError.
+    """
     given = [leaf for leaf in tree_flatten((args, dict(kwargs)))[0] if isinstance(leaf, Tensor)]
     there = any(isinstance(tensor, Elsewhere) for tensor in given)
     if any(tensor.device == DEVICE and not isinstance(tensor, Elsewhere) for tensor in given):
