@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from le_bench.components import Encoder
 from le_bench.probing.guarded import OwnImages, OwnMasks
-from le_bench.testing.worlds import World
+from le_bench.testing.worlds import Recipe, World, plant
 from le_bench.types import Calibration, Encodings, Evidence, PixelLabels, ProbeView, Split
 
 CELL = 8  # pixels
@@ -137,6 +138,12 @@ class HiddenEncodings:
             return drawn / drawn.norm()
 
 
+@cache
+def planted(recipe: Recipe) -> World:
+    """The world of a recipe, planted once: views and evidence of it hold copies."""
+    return plant(recipe)
+
+
 def grid_side(world: World) -> int:
     """Cells along a side of the grid that has a place for each concept."""
     return max(2, math.ceil(math.sqrt(len(world.concepts))))
@@ -160,6 +167,7 @@ def full_view(world: World, split: Split, hidden: Hidden = "kept") -> ProbeView:
         own = torch.cat([world.rows["train"], world.rows["val"]])
     return replace(
         view,
+        rows=view.rows.clone(),
         encodings=HiddenEncodings(world.encodings, own, hidden),
         images=OwnImages(PlantedPictures(world), view.rows),
         masks=OwnMasks(PlantedMasks(world), view.rows),

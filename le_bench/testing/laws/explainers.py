@@ -23,9 +23,9 @@ from le_bench.testing.laws.comparing import (
 )
 from le_bench.testing.laws.law import laws
 from le_bench.testing.laws.pretended import LostNumbersError, MixedDevicesError, pretended_device
-from le_bench.testing.pictures import Hidden, full_evidence
+from le_bench.testing.pictures import Hidden, full_evidence, planted
 from le_bench.testing.planted import PlantedMemory
-from le_bench.testing.worlds import Recipe, World, plant
+from le_bench.testing.worlds import Recipe, World
 from le_bench.types import ConceptSet, Evidence, Explanation, ProbeView
 
 USUAL = Recipe(num_images=(120, 40, 40), num_units=6)
@@ -86,7 +86,7 @@ def answer(explainer: Explainer, evidence: Evidence, seed: int = 0) -> list[Expl
 
 def well_formed(explainer: Explainer) -> str:
     """One explanation for each unit, in order, with finite weights, or a reason for having none."""
-    explained(explainer, plant(usual(explainer)))
+    explained(explainer, planted(usual(explainer)))
     return ""
 
 
@@ -98,7 +98,7 @@ def own_concepts(explainer: Explainer) -> str:
     sets = [getattr(explainer, f.name) for f in fields(explainer)]
     sets = [own for own in sets if isinstance(own, ConceptSet)]
     not_applicable_if(not sets, "no option is a concept set, so any text is allowed")
-    world = plant(usual(explainer))
+    world = planted(usual(explainer))
     allowed = {text for own in sets for text in own.resolve(world.concepts)} | set(world.concepts)
     for explanation in explained(explainer, world):
         for term in explanation.terms:
@@ -112,7 +112,7 @@ def deterministic(explainer: Explainer) -> str:
 
     Draw from `torch.Generator().manual_seed(evidence.seed)` instead.
     """
-    world = plant(usual(explainer))
+    world = planted(usual(explainer))
     first, second = (explained(explainer, world, seed=seed) for seed in (0, 1))
     words = explanations_differ(first, second)
     if not words and first != second:
@@ -122,7 +122,7 @@ def deterministic(explainer: Explainer) -> str:
 
 def inputs_untouched(explainer: Explainer) -> str:
     """The evidence and what the memory keeps are, bit for bit, what they were before."""
-    world, memory = plant(usual(explainer)), WatchedMemory()
+    world, memory = planted(usual(explainer)), WatchedMemory()
     evidence = full_evidence(world, with_maps=explainer.needs_maps)
     evidence = replace(evidence, memory=memory)
     before = snapshot(tensors_of(evidence, world))
@@ -135,7 +135,7 @@ def inputs_untouched(explainer: Explainer) -> str:
 
 def no_test_images(explainer: Explainer) -> str:
     """Test images decide nothing: without them, and with others, the explanations are the same."""
-    world = plant(usual(explainer))
+    world = planted(usual(explainer))
     first = explained(explainer, world)
     for hidden, how in (("absent", "without test images"), ("other", "with other test images")):
         try:
@@ -156,7 +156,7 @@ def together_as_one_by_one(explainer: Explainer) -> str:
     An explainer of which this is not true sets `units_interact = True`.
     """
     not_applicable_if(explainer.units_interact, INTERACT)
-    world = plant(usual(explainer))
+    world = planted(usual(explainer))
     together = explained(explainer, world)
     for unit, expected in enumerate(together):
         alone = explained(explainer, world, [unit])[0]
@@ -169,7 +169,7 @@ def together_as_one_by_one(explainer: Explainer) -> str:
 def order_of_units(explainer: Explainer) -> str:
     """Units in another order get the same explanations, in that order."""
     not_applicable_if(explainer.units_interact, INTERACT)
-    world = plant(usual(explainer))
+    world = planted(usual(explainer))
     order = list(reversed(range(usual(explainer).num_units)))
     back = renumbered(list(reversed(explained(explainer, world, order))))
     words = explanations_differ(explained(explainer, world), list(back), CLOSE)
@@ -178,7 +178,7 @@ def order_of_units(explainer: Explainer) -> str:
 
 def order_of_images(explainer: Explainer) -> str:
     """Images in another order lead to the same explanations."""
-    world = plant(usual(explainer))
+    world = planted(usual(explainer))
     mixed = replace(world, rows={split: rows.flip(0) for split, rows in world.rows.items()})
     words = explanations_differ(explained(explainer, world), explained(explainer, mixed), CLOSE)
     return words and f"{words} when the images came in reverse"
@@ -186,7 +186,7 @@ def order_of_images(explainer: Explainer) -> str:
 
 def dead_units(explainer: Explainer) -> str:
     """Units that are 0 or the same on every image get a reason or an explanation, and harm none."""
-    world = plant(replace(usual(explainer), dead_units=(1,)))
+    world = planted(replace(usual(explainer), dead_units=(1,)))
     activations = world.activations.clone()
     activations[:, 3] = 0.75
     return _others_unharmed(explainer, replace(world, activations=activations), (1, 3))
@@ -194,12 +194,12 @@ def dead_units(explainer: Explainer) -> str:
 
 def units_with_nan(explainer: Explainer) -> str:
     """A unit with NaN on an image gets a reason or an explanation, and harms no other."""
-    return _others_unharmed(explainer, plant(replace(usual(explainer), nan_units=(2,))), (2,))
+    return _others_unharmed(explainer, planted(replace(usual(explainer), nan_units=(2,))), (2,))
 
 
 def coarse_activations(explainer: Explainer) -> str:
     """Activations as float16 gives them, with ties and with values up to 60,000, are explained."""
-    world = plant(usual(explainer))
+    world = planted(usual(explainer))
     coarse = (world.activations * 4).round() / 4
     coarse[:, 0] *= 60_000 / float(coarse[:, 0].abs().max())
     explained(explainer, replace(world, activations=coarse.half().float()))
@@ -208,7 +208,7 @@ def coarse_activations(explainer: Explainer) -> str:
 
 def tiny_input(explainer: Explainer) -> str:
     """One unit, one train and one val image and one concept give an explanation or a reason."""
-    world = plant(Recipe(num_images=(1, 1, 1), num_classes=2, num_attributes=0, num_units=1))
+    world = planted(Recipe(num_images=(1, 1, 1), num_classes=2, num_attributes=0, num_units=1))
     evidence = full_evidence(world, with_maps=explainer.needs_maps)
     answer(explainer, replace(evidence, vocabulary=world.concepts[:1]))
     return ""
@@ -216,7 +216,7 @@ def tiny_input(explainer: Explainer) -> str:
 
 def large_input(explainer: Explainer) -> str:
     """Of 300 units on 2,000 images (30 on 140 with maps), the first and last are as when alone."""
-    world = plant(LARGE_WITH_MAPS if explainer.needs_maps else LARGE)
+    world = planted(LARGE_WITH_MAPS if explainer.needs_maps else LARGE)
     last = world.activations.shape[1] - 1
     whole = explained(explainer, world)
     if explainer.units_interact:
@@ -232,7 +232,7 @@ def any_device(explainer: Explainer) -> str:
 
     Without a CUDA device another one is pretended, see `pretended`.
     """
-    world = plant(usual(explainer))
+    world = planted(usual(explainer))
     first = explained(explainer, world)
     evidence = full_evidence(world, with_maps=explainer.needs_maps)
     if torch.cuda.is_available():
@@ -296,5 +296,5 @@ LAWS = (
         large_input,
         any_device,
     ),
-    torch_left_as_it_was(lambda explainer: explained(explainer, plant(usual(explainer)))),  # type: ignore[arg-type]  # laws of explainers
+    torch_left_as_it_was(lambda explainer: explained(explainer, planted(usual(explainer)))),  # type: ignore[arg-type]  # laws of explainers
 )

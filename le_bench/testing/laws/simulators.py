@@ -20,8 +20,8 @@ from le_bench.testing.laws.comparing import (
 )
 from le_bench.testing.laws.explainers import tensors_of_view
 from le_bench.testing.laws.law import laws
-from le_bench.testing.pictures import full_view
-from le_bench.testing.worlds import Recipe, World, plant
+from le_bench.testing.pictures import full_view, planted
+from le_bench.testing.worlds import Recipe, World
 from le_bench.types import Explanation, ProbeView, Simulation, Term
 
 USUAL = Recipe(num_images=(20, 20, 50), num_units=6)
@@ -49,14 +49,14 @@ def simulated(
 
 def well_formed(simulator: Simulator) -> str:
     """Float32 numbers on the CPU, a row an image and a column an explanation; NaN has a reason."""
-    world = plant(USUAL)
+    world = planted(USUAL)
     simulated(simulator, explanations_of(world), full_view(world, "test"))
     return ""
 
 
 def deterministic(simulator: Simulator) -> str:
     """The same explanations and images give the same numbers, wherever the generators stand."""
-    world = plant(USUAL)
+    world = planted(USUAL)
     first, second = (
         simulated(simulator, explanations_of(world), full_view(world, "test"), seed)
         for seed in (0, 1)
@@ -66,7 +66,7 @@ def deterministic(simulator: Simulator) -> str:
 
 def inputs_untouched(simulator: Simulator) -> str:
     """All that is known about the images is, bit for bit, what it was before."""
-    world = plant(USUAL)
+    world = planted(USUAL)
     view = full_view(world, "test")
     before = snapshot(tensors_of_view(view, world, "test"))
     simulated(simulator, explanations_of(world), view)
@@ -75,7 +75,7 @@ def inputs_untouched(simulator: Simulator) -> str:
 
 def own_split_alone(simulator: Simulator) -> str:
     """Images of other splits decide nothing: without them the numbers are the same."""
-    world = plant(USUAL)
+    world = planted(USUAL)
     explanations = explanations_of(world)
     first, without, other = (
         simulated(simulator, explanations, full_view(world, "test", hidden))
@@ -87,7 +87,7 @@ def own_split_alone(simulator: Simulator) -> str:
 
 def together_as_one_by_one(simulator: Simulator) -> str:
     """Explanations simulated together or one by one give the same numbers, in any order."""
-    world = plant(USUAL)
+    world = planted(USUAL)
     view, explanations = full_view(world, "test"), explanations_of(world)
     together = simulated(simulator, explanations, view).values
     alone = torch.cat([simulated(simulator, [e], view).values for e in explanations], 1)
@@ -101,7 +101,7 @@ def together_as_one_by_one(simulator: Simulator) -> str:
 
 def images_one_by_one(simulator: Simulator) -> str:
     """Images simulated together or one by one give the same numbers, in any order."""
-    world = plant(USUAL)
+    world = planted(USUAL)
     explanations = explanations_of(world)
     together = simulated(simulator, explanations, full_view(world, "test")).values
     rows = world.rows["test"]
@@ -118,7 +118,7 @@ def images_one_by_one(simulator: Simulator) -> str:
 
 def units_without_explanation(simulator: Simulator) -> str:
     """An explanation without terms gives a column of NaN with its reason, and harms no other."""
-    world = plant(USUAL)
+    world = planted(USUAL)
     view, explanations = full_view(world, "test"), explanations_of(world)
     whole = simulated(simulator, explanations, view).values
     explanations[2] = Explanation(2, (), reason=NOTHING)
@@ -137,14 +137,14 @@ def units_without_explanation(simulator: Simulator) -> str:
 
 def tiny_input(simulator: Simulator) -> str:
     """One explanation of one term is simulated on one image."""
-    world = plant(Recipe(num_images=(1, 1, 1), num_classes=2, num_attributes=0, num_units=1))
+    world = planted(Recipe(num_images=(1, 1, 1), num_classes=2, num_attributes=0, num_units=1))
     simulated(simulator, [Explanation(0, (Term(world.concepts[0]),))], full_view(world, "test"))
     return ""
 
 
 def large_input(simulator: Simulator) -> str:
     """Of 300 explanations on 2,000 images, the last is simulated as it is alone."""
-    world = plant(LARGE)
+    world = planted(LARGE)
     view, explanations = full_view(world, "test"), explanations_of(world)
     whole = simulated(simulator, explanations, view).values[:, -1:]
     alone = simulated(simulator, explanations[-1:], view).values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -26,7 +25,7 @@ class Fine(Explainer):
     name: ClassVar[str] = "fine"
 
     encoder: Encoder = ENCODER
-    concepts: ConceptSet = ConceptSet("dataset")
+    concepts: ConceptSet = field(default=ConceptSet("dataset"))
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
         words = self.concepts.resolve(evidence.vocabulary)
@@ -70,7 +69,7 @@ class MutatesMemory(Spoilt):
 @dataclass(frozen=True)
 class DrawsGlobally(Spoilt):
     def spoil(self, evidence: Evidence, fine: list[Explanation]) -> list[Explanation]:
-        return with_bias(fine, random.random())
+        return with_bias(fine, float(torch.rand(())))
 
 
 @dataclass(frozen=True)
@@ -214,8 +213,14 @@ BREAKERS: Mapping[type[Explainer], tuple[str, str]] = {
 }
 
 
-def broken(component: Explainer) -> dict[str, Verdict]:
-    return {v.law: v for v in verdicts(component, LAWS["explainer"]) if v.state == "broken"}
+def broken(component: Explainer, costly: str = "") -> dict[str, Verdict]:
+    """Broken laws; of the two that take a second each only the one named."""
+    chosen = [
+        law
+        for law in LAWS["explainer"]
+        if law.name == costly or law.name not in ("large input", "any device")
+    ]
+    return {v.law: v for v in verdicts(component, chosen) if v.state == "broken"}
 
 
 def test_a_good_explainer_keeps_to_every_law() -> None:
@@ -231,7 +236,7 @@ def test_each_law_catches_its_breaker(component: type[Explainer]) -> None:
     """A component with one fault breaks the law of that fault, and no other."""
     law, words = BREAKERS[component]
 
-    found = broken(component())
+    found = broken(component(), law)
 
     assert list(found) == [law]
     assert words in found[law].words
