@@ -44,7 +44,9 @@ class MyDataset(DatasetSource):
         pixels = np.zeros((self.num_images, SIZE, SIZE, 3), np.uint8)
         for row, (shape, colour) in enumerate(zip(shapes, colours, strict=True)):
             centre, radius = random.integers(20, SIZE - 20, 2), random.integers(8, 20)
-            pixels[row][covered(SHAPES[shape], centre, radius)] = list(COLOURS.values())[colour]
+            pixels[row][covered(SHAPES[shape], centre, int(radius))] = list(COLOURS.values())[
+                colour
+            ]
         labels = torch.from_numpy(shapes)
         of_shapes = label_presence(labels, SHAPES)
         of_colours = torch.nn.functional.one_hot(torch.from_numpy(colours), len(COLOURS)).float()

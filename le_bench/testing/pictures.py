@@ -89,7 +89,7 @@ class PlantedMaps:
         """Rows (B,) and copies of their maps (B, U, h, w). Raises ValueError for hidden rows."""
         if not bool(torch.isin(rows, self.own).all()):
             raise ValueError("maps of other images than those of train and val stay hidden")
-        for block in rows.split(size):
+        for block in torch.split(rows, size):
             yield block, self.values[block].clone()
 
 
@@ -135,7 +135,7 @@ class HiddenEncodings:
         except KeyError:
             seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest())
             drawn = torch.randn(size, generator=torch.Generator().manual_seed(seed))
-            return drawn / drawn.norm()
+            return torch.nn.functional.normalize(drawn, dim=0)
 
 
 @cache

@@ -15,6 +15,7 @@ heavy is imported by a test run that has no such mark.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,7 +61,7 @@ class _Trial:
             pytest.fail(f"{self.component.kind} '{self.component.name}': {verdict}", pytrace=False)
 
 
-def _component(given: Any, options: dict[str, Any]) -> Any:
+def _component(given: Any, options: Mapping[str, Any]) -> Any:
     if not isinstance(given, type):
         return given
     from le_bench.testing.laws import planted_options

@@ -45,8 +45,10 @@ def test_a_foreign_distribution_is_found_and_has_its_row(tmp_path: Path) -> None
     project = written("explainer", tmp_path / "project")
     site = tmp_path / "site"
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
-        + ["--no-index", "--disable-pip-version-check", "--target", str(site), str(project)],
+        [
+            *(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"),
+            *("--no-index", "--disable-pip-version-check", "--target", str(site), str(project)),
+        ],
         check=True,
         capture_output=True,
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import fields, replace
 
 import torch
-from torch import Tensor
 
 from le_bench.components import Explainer
 from le_bench.errors import BenchError, NotApplicableError
 from le_bench.running.explaining import check_explanations
 from le_bench.running.seeds import seed_everything
+from le_bench.running.stages import global_state_kept
 from le_bench.testing.laws.common import not_applicable_if, torch_left_as_it_was
 from le_bench.testing.laws.comparing import (
     CLOSE,
@@ -23,36 +22,16 @@ from le_bench.testing.laws.comparing import (
 )
 from le_bench.testing.laws.law import laws
 from le_bench.testing.laws.pretended import LostNumbersError, MixedDevicesError, pretended_device
+from le_bench.testing.laws.watching import WatchedMemory, tensors_of
 from le_bench.testing.pictures import Hidden, full_evidence, planted
-from le_bench.testing.planted import PlantedMemory
 from le_bench.testing.worlds import Recipe, World
-from le_bench.types import ConceptSet, Evidence, Explanation, ProbeView
+from le_bench.types import ConceptSet, Evidence, Explanation
 
 USUAL = Recipe(num_images=(120, 40, 40), num_units=6)
 USUAL_WITH_MAPS = Recipe(num_images=(30, 10, 6), num_units=5)
 LARGE = Recipe(num_images=(1400, 600, 1), num_units=300, seed=1)
 LARGE_WITH_MAPS = Recipe(num_images=(100, 40, 1), num_units=30, seed=1)  # maps cost much more
 INTERACT = "units interact, as the class declares by `units_interact`"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WatchedMemory:
-    """A memory that also keeps copies of what it was given."""
-
-    inner: PlantedMemory = field(default_factory=PlantedMemory)
-    given: dict[str, Tensor] = field(default_factory=dict)
-    copies: dict[str, Tensor] = field(default_factory=dict)
-
-    def remember(
-        self, name: str, parts: Mapping[str, Any], compute: Callable[[], dict[str, Tensor]]
-    ) -> dict[str, Tensor]:
-        """See `types.Memory`."""
-        kept = self.inner.remember(name, parts, compute)
-        for key, tensor in kept.items():
-            title = f"'{key}' of the memory '{name}'"
-            self.given.setdefault(title, tensor)
-            self.copies.setdefault(title, tensor.clone())
-        return kept
 
 
 def usual(explainer: Explainer) -> Recipe:
@@ -76,7 +55,8 @@ def explained(
 def answer(explainer: Explainer, evidence: Evidence, seed: int = 0) -> list[Explanation]:
     """The explanations of some evidence, with the global generators at this seed, checked."""
     seed_everything(seed)
-    given = explainer.explain(evidence)
+    with global_state_kept():
+        given = explainer.explain(evidence)
     if given is None:
         raise BenchError(f"explainer '{explainer.name}' returned nothing")
     explanations = list(given)
@@ -248,27 +228,6 @@ def any_device(explainer: Explainer) -> str:
     return explanations_differ(first, found, CLOSE)
 
 
-def tensors_of(evidence: Evidence, world: World) -> dict[str, Tensor | None]:
-    """Every tensor that an explainer is given, by what it is called."""
-    named: dict[str, Tensor | None] = {
-        "train_activations": evidence.train_activations,
-        "val_activations": evidence.val_activations,
-    }
-    for name, view in (("train", evidence.train), ("val", evidence.val)):
-        named |= tensors_of_view(view, world, name)
-    return named
-
-
-def tensors_of_view(view: ProbeView, world: World, name: str) -> dict[str, Tensor | None]:
-    """Every tensor of a view, by what it is called."""
-    known = (("label_presence", view.label_presence), ("concept_presence", view.concept_presence))
-    named: dict[str, Tensor | None] = {f"{name}.rows": view.rows, f"{name}.labels": view.labels}
-    named |= {f"{name}.{what}": None if p is None else p.values for what, p in known}
-    for encoder in world.encoders:
-        named[f"the embeddings of {name} by '{encoder.label}'"] = view.encodings.images(encoder)
-    return named
-
-
 def _others_unharmed(explainer: Explainer, world: World, spoilt: Sequence[int]) -> str:
     whole = explained(explainer, world)
     if explainer.units_interact:
@@ -277,6 +236,12 @@ def _others_unharmed(explainer: Explainer, world: World, spoilt: Sequence[int]) 
     expected = renumbered([whole[unit] for unit in sound])
     words = explanations_differ(list(expected), explained(explainer, world, sound), CLOSE)
     return words and f"of units {sound}, {words} when units {list(spoilt)} were left out"
+
+
+def _explain_alone(explainer: Explainer) -> None:
+    """The work without the guard that keeps the settings of torch."""
+    world = planted(usual(explainer))
+    explainer.explain(full_evidence(world, with_maps=explainer.needs_maps))
 
 
 LAWS = (
@@ -296,5 +261,5 @@ LAWS = (
         large_input,
         any_device,
     ),
-    torch_left_as_it_was(lambda explainer: explained(explainer, planted(usual(explainer)))),  # type: ignore[arg-type]  # laws of explainers
+    torch_left_as_it_was(_explain_alone),  # type: ignore[arg-type]  # laws of explainers
 )

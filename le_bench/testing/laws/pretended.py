@@ -35,7 +35,7 @@ class Elsewhere(Tensor):
     @staticmethod
     def __new__(cls, here: Tensor) -> Elsewhere:
         """A tensor like `here` that says it is on the pretended device."""
-        made: Elsewhere = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]  # of torch
+        made: Elsewhere = Tensor._make_wrapper_subclass(
             cls,
             here.size(),
             strides=here.stride(),
@@ -47,7 +47,7 @@ class Elsewhere(Tensor):
         made.here = here
         return made
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> Any:
         return f"elsewhere({self.here!r})"
 
     def tolist(self) -> Any:
@@ -55,7 +55,7 @@ class Elsewhere(Tensor):
         return self.here.tolist()
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]  # torch has none there
         cls,
         func: Any,
         types: Any,
@@ -102,20 +102,20 @@ def pretended_device() -> Iterator[torch.device]:
 
     def told(pool: ThreadPoolExecutor, task: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         def run_there() -> Any:
-            with _Literals(), PretendedDevice():
+            with _Literals(), PretendedDevice():  # type: ignore[no-untyped-call]  # torch has no types here
                 return task(*args, **kwargs)
 
         return submit(pool, run_there)
 
-    ThreadPoolExecutor.submit = told  # type: ignore[method-assign]  # modes are of one thread
+    ThreadPoolExecutor.submit = told  # type: ignore[method-assign,assignment]  # a mode is of a thread
     try:
-        with _Literals(), PretendedDevice():
+        with _Literals(), PretendedDevice():  # type: ignore[no-untyped-call]  # torch has no types here
             yield DEVICE
     finally:
         ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]
 
 
-class PretendedDevice(TorchDispatchMode):
+class PretendedDevice(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch again
     """While this is on, `DEVICE` is a device that computes."""
 
     def __torch_dispatch__(
@@ -160,4 +160,6 @@ def run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     wrapped = tree_map_only(Tensor, Elsewhere, result)
     if asked is not None:
         return wrapped
-    return return_and_correct_aliasing(func, tuple(args), options, wrapped)
+    return return_and_correct_aliasing(  # type: ignore[no-untyped-call]
+        func, tuple(args), options, wrapped
+    )

@@ -95,8 +95,8 @@ def inputs_untouched(scorer: Scorer) -> str:
     def tensors() -> dict[str, Tensor | None]:
         named: dict[str, Tensor | None] = {}
         for split in ("val", "test"):
-            named[f"the simulations on {split} images"] = given.simulated[split]  # type: ignore[index]
-            named[f"the activations on {split} images"] = given.recorded[split]  # type: ignore[index]
+            named[f"the simulations on {split} images"] = given.simulated[split]
+            named[f"the activations on {split} images"] = given.recorded[split]
         return named
 
     before = snapshot(tensors())

@@ -18,8 +18,8 @@ from le_bench.testing.laws.comparing import (
     snapshot,
     tensors_differ,
 )
-from le_bench.testing.laws.explainers import tensors_of_view
 from le_bench.testing.laws.law import laws
+from le_bench.testing.laws.watching import tensors_of_view
 from le_bench.testing.pictures import full_view, planted
 from le_bench.testing.worlds import Recipe, World
 from le_bench.types import Explanation, ProbeView, Simulation, Term
@@ -106,7 +106,10 @@ def images_one_by_one(simulator: Simulator) -> str:
     together = simulated(simulator, explanations, full_view(world, "test")).values
     rows = world.rows["test"]
     alone = torch.cat(
-        [simulated(simulator, explanations, _of_rows(world, row)).values for row in rows.split(1)]
+        [
+            simulated(simulator, explanations, _of_rows(world, row)).values
+            for row in torch.split(rows, 1)
+        ]
     )
     words = tensors_differ(together, alone, ("image", "unit"), CLOSE)
     if words:

@@ -85,8 +85,8 @@ class SeesTheLayer(Spoilt):
 class GoesByNumber(Spoilt):
     def spoil(self, evidence: Evidence, fine: list[Explanation]) -> list[Explanation]:
         strong = evidence.train_activations.nan_to_num().sum(0)
-        falling = len(fine) == 6 and bool(strong[0] > strong[-1])
-        return with_bias(fine, 1.0 if falling else 0.0)
+        rising = len(fine) == 6 and bool(strong[0] < strong[-1])
+        return with_bias(fine, 1.0 if rising else 0.0)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from le_bench.components import Component
-from le_bench.testing.laws import LAWS, verdicts
-from le_bench.testing.planted import PlantedEncoder
 from le_bench.templates.dataset import MyDataset
 from le_bench.templates.explainer import MyExplainer
 from le_bench.templates.model import MyModel, Network, preprocess
 from le_bench.templates.scorer import MyScorer
 from le_bench.templates.simulator import MySimulator
+from le_bench.testing.laws import LAWS, verdicts
+from le_bench.testing.planted import PlantedEncoder
 from le_bench.types import Explanation, ProbeDataset, ProbeView, Score, Simulation, TargetModel
 
 SEES = PlantedEncoder("simulator")
