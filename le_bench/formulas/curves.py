@@ -25,7 +25,8 @@ class Splines:
     Two continuous derivatives; exact for cubic polynomials; what scipy's CubicSpline gives. Kept as
     a cubic polynomial in t, the value's place in [-1, 1] between the ends, plus a truncated cube
     for each node but the first and the last two: no piece has to be looked up. `coefficients`
-    (G, N, U), `knots` (G - 4, U) places. With up to 8 nodes float32 is enough, else float64.
+    (G, N, U), `derivative` (3, N, U) of the polynomial, `knots` (G - 4, U) places. With up to 8
+    nodes float32 is enough, else float64.
 
     Source: de Boor, A Practical Guide to Splines (1978), chapters IV and IX.
     """
@@ -34,6 +35,7 @@ class Splines:
     high: Tensor
     knots: Tensor
     coefficients: Tensor
+    derivative: Tensor
 
     @classmethod
     def through(cls, nodes: Tensor, values: Tensor) -> Splines:
@@ -48,12 +50,17 @@ class Splines:
         solved = torch.linalg.solve(basis.permute(2, 0, 1), values.double().permute(1, 2, 0))
         kind = torch.float32 if len(t) <= FLOAT32_NODES else torch.float64
         coefficients = solved.permute(1, 2, 0).to(kind).contiguous()
-        return cls(low.to(kind), high.to(kind), knots.to(kind), coefficients)
+        derivative = coefficients[1:4] * coefficients.new_tensor([1, 2, 3])[:, None, None]
+        return cls(low.to(kind), high.to(kind), knots.to(kind), coefficients, derivative)
 
     def of(self, units: Tensor) -> Splines:
         """See `types.Curves`."""
         return Splines(
-            self.low[units], self.high[units], self.knots[:, units], self.coefficients[:, :, units]
+            self.low[units],
+            self.high[units],
+            self.knots[:, units],
+            self.coefficients[:, :, units],
+            self.derivative[:, :, units],
         )
 
     def at(self, values: Tensor) -> Tensor:
@@ -61,11 +68,8 @@ class Splines:
         t, beyond = self._places(values)
         if beyond is not None:
             return self.with_slopes(values)[0]
-        c = self.coefficients
-        value = torch.addcmul(c[2], t, c[3])
-        value = torch.addcmul(c[1], t, value)
-        value = torch.addcmul(c[0], t, value)
-        for knot, weights in zip(self.knots, c[4:], strict=True):
+        value = self._cubic(t)
+        for knot, weights in zip(self.knots, self.coefficients[4:], strict=True):
             past = (t - knot).clamp_min_(0)
             value.addcmul_(past * past, past.mul_(weights))
         return value.double()
@@ -73,29 +77,34 @@ class Splines:
     def with_slopes(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """See `types.Curves`."""
         t, beyond = self._places(values)
-        c = self.coefficients
-        value = c[0] + t * (c[1] + t * (c[2] + t * c[3]))
-        slope = c[1] + t * (2 * c[2] + 3 * t * c[3])
-        for knot, weights in zip(self.knots, c[4:], strict=True):
+        value, d = self._cubic(t), self.derivative
+        slope = torch.addcmul(d[0], t, torch.addcmul(d[1], t, d[2]))
+        for knot, weights in zip(self.knots, self.coefficients[4:], strict=True):
             past = (t - knot).clamp_min_(0)
-            square = past * past * weights
+            square = (past * past).mul_(weights)
             slope.add_(square, alpha=3)
             value.addcmul_(square, past)
         if beyond is not None:  # a line through 0 would promise a loss that nobody measured
             away = torch.where(value < 0, -1.0, 1.0) * slope.abs()
-            value = value + away * beyond.abs()
-            slope = torch.where(beyond == 0, slope, away * beyond.sign())
-        return value.double(), (slope * (2 / (self.high - self.low))).double()
+            value.addcmul_(away, beyond.abs())
+            slope = torch.where(beyond == 0, slope, away.mul_(beyond.sign()))
+        return value.double(), slope.mul_(2 / (self.high - self.low)).double()
 
     def holds(self, values: Tensor) -> Tensor:
         """See `types.Curves`."""
         return (values >= self.low) & (values <= self.high)
 
+    def _cubic(self, t: Tensor) -> Tensor:
+        """The part without the truncated cubes."""
+        c = self.coefficients
+        return torch.addcmul(c[0], t, torch.addcmul(c[1], t, torch.addcmul(c[2], t, c[3])))
+
     def _places(self, values: Tensor) -> tuple[Tensor, Tensor | None]:
         """Places of values in [-1, 1], and how far they are beyond; None if none is."""
-        t = (values.to(self.low.dtype) - self.low) * (2 / (self.high - self.low)) - 1
+        scale = 2 / (self.high - self.low)
+        t = (values.to(self.low.dtype) - self.low).mul_(scale).sub_(1)
         inside = t.clamp(-1, 1)
-        beyond = t - inside
+        beyond = t.sub_(inside)
         return inside, beyond if bool(beyond.any()) else None
 
 
@@ -126,25 +135,33 @@ def spread_nodes(values: Tensor, middle: Tensor, count: int) -> Tensor:
 class HermiteTable:
     """Values and slopes at even nodes, and the cubic between two that has both at each.
 
-    `pieces` (N, U, G, 2) holds value and slope times the nodes' distance, for what replaces
-    `origin` (N, U) by up to `reach` (U,) more or less.
+    A function stands for what replaces `origin` (N, U) by up to `reach` (U,) more or less. Its
+    `count` cubics are rows of `pieces` (R, 4), rising powers of the place between two nodes, from
+    row `first` (N, U) on.
     """
 
     origin: Tensor
     reach: Tensor
+    first: Tensor
     pieces: Tensor
+    count: int
 
     @classmethod
     def through(cls, origin: Tensor, reach: Tensor, values: Tensor, slopes: Tensor) -> HermiteTable:
         """The table of values and slopes (N, U, G) at even nodes."""
-        distance = 2 * reach / (values.shape[2] - 1)
-        return cls(origin, reach, torch.stack([values, slopes * distance[:, None]], 3))
+        count = values.shape[2] - 1
+        slopes = slopes * (2 * reach / count)[:, None]
+        f, m, n = values[..., :-1], slopes[..., :-1], slopes[..., 1:]
+        rise = values[..., 1:] - f
+        pieces = torch.stack([f, m, 3 * rise - 2 * m - n, m + n - 2 * rise], 3)
+        first = torch.arange(origin.numel(), device=origin.device).view(origin.shape) * count
+        return cls(origin, reach, first, pieces.view(-1, 4), count)
 
     def of(self, units: Tensor) -> HermiteTable:
         """See `types.Curves`."""
-        if len(units) == len(self.reach):
-            return self
-        return HermiteTable(self.origin[:, units], self.reach[units], self.pieces[:, units])
+        return HermiteTable(
+            self.origin[:, units], self.reach[units], self.first[:, units], self.pieces, self.count
+        )
 
     def at(self, values: Tensor) -> Tensor:
         """See `types.Curves`."""
@@ -152,22 +169,16 @@ class HermiteTable:
 
     def with_slopes(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """See `types.Curves`."""
-        last = self.pieces.shape[2] - 1
-        place = ((values - self.origin) / self.reach + 1).float() * (last / 2)
-        inside = place.clamp(0, last)
-        piece = inside.floor().clamp_max(last - 1)
+        place = ((values - self.origin) / self.reach + 1).float().mul_(self.count / 2)
+        inside = place.clamp(0, self.count)
+        piece = inside.floor().clamp_max_(self.count - 1)
         t = inside - piece
-        start = torch.arange(t.numel(), device=t.device).view(t.shape) * (last + 1)
-        rows = self.pieces.view(-1, 2)
-        at = (start + piece.long()).view(-1)
-        f, m = rows.index_select(0, at).view(*t.shape, 2).unbind(2)
-        g, n = rows.index_select(0, at + 1).view(*t.shape, 2).unbind(2)
-        rise = g - f
-        square, cube = 3 * rise - 2 * m - n, m + n - 2 * rise
-        value = f + t * (m + t * (square + t * cube))
-        slope = m + t * (2 * square + 3 * t * cube)
-        value = value + slope * (place - inside)
-        return value.double(), slope.double() * (last / 2) / self.reach.double()
+        rows = self.pieces.index_select(0, piece.long().add_(self.first).view(-1))
+        f, m, square, cube = rows.view(*t.shape, 4).unbind(2)
+        value = torch.addcmul(f, t, torch.addcmul(m, t, torch.addcmul(square, t, cube)))
+        slope = torch.addcmul(m, t, torch.add(2 * square, 3 * t * cube))
+        value.addcmul_(slope, place.sub_(inside))
+        return value.double(), slope.double().mul_(self.count / 2 / self.reach.double())
 
     def holds(self, values: Tensor) -> Tensor:
         """See `types.Curves`."""

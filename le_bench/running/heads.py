@@ -114,7 +114,7 @@ def head_table(judged: Judged, directions: Tensor) -> HermiteTable:
 
 def fits_table(judged: Judged, directions: Tensor) -> bool:
     """Whether a table of these units is small, and cheap enough to make."""
-    numbers = 2 * TABLE_NODES * len(judged.rows) * len(directions)
+    numbers = 4 * TABLE_NODES * len(judged.rows) * len(directions)
     return numbers <= NUMBERS and directions.shape[1] <= TABLE_CLASSES
 
 

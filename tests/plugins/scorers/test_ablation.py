@@ -184,7 +184,7 @@ def test_unrelated_simulation_in_norm_scores_zero(kind: Kind, layer: Layer) -> N
 
 @pytest.mark.parametrize("scale", [0.05, 1.0, 40.0])
 @pytest.mark.parametrize(("kind", "layer"), PLACES)
-def test_simplex_is_never_above_adam_and_scipy_finds_nothing_better(
+def test_search_is_never_above_adam_and_scipy_finds_nothing_better(
     kind: Kind, layer: Layer, scale: float
 ) -> None:
     """On the val objective, for simulations of any scale."""

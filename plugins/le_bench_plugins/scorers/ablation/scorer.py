@@ -36,13 +36,12 @@ class AblationScorer(Scorer):
     activation; f is the unchanged network, so behind a layer whose map matters even the true
     activations, pooled, do not reach 1.
 
-    `optim` chooses c and d by the val images' summed changes: a simplex search from the least
-    squares fit and from the best of that, the mean, c = 1 with d = 0 and where the authors' Adam
-    ends, so that it is never above any of these; or `optimiser = "adam-100"`, the authors' 100
-    steps alone, which reach c in [0, 2] and d in [-1, 1] only and so favour explanations that come
-    with a scale. `norm` takes the least squares fit on the val images; with `moments = "test"`
-    simulations are standardised with mean and deviation of the test images (ddof 1), as the
-    authors' code does.
+    `optim` chooses c and d by the val images' summed changes: a search from the least squares fit,
+    the mean, c = 1 with d = 0 and where the authors' Adam ends, so that it is never above any of
+    these; or `optimiser = "adam-100"`, the authors' 100 steps alone, which reach c in [0, 2] and d
+    in [-1, 1] only and so favour explanations that come with a scale. `norm` takes the least
+    squares fit on the val images; with `moments = "test"` simulations are standardised with mean
+    and deviation of the test images (ddof 1), as the authors' code does.
 
     Losses come from curves (see `AblationOptions`) wherever those interpolate and else, or with
     `exact`, from the network. `images` limits the val and test images that are run; least squares
@@ -56,7 +55,7 @@ class AblationScorer(Scorer):
     """
 
     name: ClassVar[str] = "ablation"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reference: ClassVar[str] = (
         'Oikarinen and Weng, "Linear Explanations for Individual Neurons", ICML 2024, section 4'
     )
