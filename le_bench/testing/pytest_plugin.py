@@ -1,15 +1,15 @@
 """Laws as tests: a test marked with a component is run once for each law of its kind.
 
 ```python
-import pytest
+from le_bench.testing.pytest_plugin import laws_of
 from nearest_word import NearestWord
 
-@pytest.mark.laws_of(NearestWord)
+@laws_of(NearestWord)
 def test_law(law):
     law()
 ```
 
-The mark takes a component class and its options, encoders by themselves, or a component. Nothing
+`laws_of` takes a component class and its options, encoders by themselves, or a component. Nothing
 heavy is imported by a test run that has no such mark.
 """
 
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from le_bench.testing.worlds import World
 
 MARK = "laws_of"
+
+
+def laws_of(component: Any, **options: Any) -> pytest.MarkDecorator:
+    """The mark of a test that is run once for each law of this component's kind.
+
+    `pytest.mark.laws_of(NearestWord)` would mark the class instead.
+    """
+    return getattr(pytest.mark, MARK).with_args(component, **options)  # type: ignore[no-any-return]
 
 
 def pytest_configure(config: pytest.Config) -> None:

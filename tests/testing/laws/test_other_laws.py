@@ -19,6 +19,7 @@ from le_bench.templates.scorer import MyScorer
 from le_bench.templates.simulator import MySimulator
 from le_bench.testing.laws import LAWS, verdicts
 from le_bench.testing.planted import PlantedEncoder
+from le_bench.testing.pytest_plugin import laws_of
 from le_bench.types import Explanation, ProbeDataset, ProbeView, Score, Simulation, TargetModel
 
 SEES = PlantedEncoder("simulator")
@@ -213,13 +214,13 @@ def test_what_is_malformed_breaks_the_first_law(fault: str) -> None:
     assert words[fault] in found["well formed"]
 
 
-@pytest.mark.laws_of(MyExplainer)
+@laws_of(MyExplainer)
 def test_the_explainer_template(law: Any) -> None:
     """The explainer that `le-bench new` writes keeps to this law."""
     law()
 
 
-@pytest.mark.laws_of(MySimulator)
+@laws_of(MySimulator)
 def test_the_simulator_template(law: Any) -> None:
     """The simulator that `le-bench new` writes keeps to this law."""
     law()
