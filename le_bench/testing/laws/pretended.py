@@ -47,7 +47,7 @@ class Elsewhere(Tensor):
         made.here = here
         return made
 
-    def __repr__(self, *, tensor_contents: Any = None) -> Any:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]  # torch
         return f"elsewhere({self.here!r})"
 
     def tolist(self) -> Any:
