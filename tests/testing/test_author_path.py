@@ -21,23 +21,23 @@ def written(kind: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_tests_of_a_new_project_pass(kind: str, tmp_path: Path) -> None:
+def test_tests_of_new_projects_pass(tmp_path: Path) -> None:
     """The tests that `le-bench new` writes pass as they are, each law one test."""
-    project = written(kind, tmp_path / "project")
+    projects = [written(kind, tmp_path / kind) for kind in KINDS]
 
     finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(project)},
+        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-W", "error"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, projects))},
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert finished.returncode == 0, finished.stdout
-    assert "passed" in finished.stdout
-    assert (project / "weights.safetensors").exists() == (kind == "model")
+    for kind, project in zip(KINDS, projects, strict=True):
+        assert f"test_tiny_{kind}.py::test_law[hashable] PASSED" in finished.stdout
+        assert (project / "weights.safetensors").exists() == (kind == "model")
 
 
 def test_a_foreign_distribution_is_found_and_has_its_row(tmp_path: Path) -> None:
