@@ -62,7 +62,7 @@ def command(
     from le_bench.running.devices import choose_device
     from le_bench.running.execute import check_inputs, survey
     from le_bench.running.executors import InProcess
-    from le_bench.running.provenance import RunProvenance
+    from le_bench.running.provenance import RunProvenance, environment_of
     from le_bench.running.store import Store
     from le_bench.running.workspace import Workspace
     from le_bench.types import ImpactOptions
@@ -80,7 +80,7 @@ def command(
     check_inputs(workspace, progress)
     check_folder(folder)
     watch(opened, progress, InProcess(workspace))
-    provenance = RunProvenance(plan, opened.plugins, chosen.type)
+    provenance = RunProvenance(plan, opened.plugins, environment_of(chosen.type))
     written = collect_impacts(progress, store, provenance, folder)
     board = render_boards(folder, include_partial=partial)
     for name in dict.fromkeys(record.model for record in written.records):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 NAME = "run"
 SOME_FAILED = 5
 MIB = 2**20
+MANY_STEPS = 300  # from where starting processes is worth its seconds
 PARTIAL = Path("leaderboards-partial")
 
 
@@ -78,11 +80,13 @@ def command(
         ),
     ] = 256,
     workers: Annotated[
-        int,
+        str,
         typer.Option(
-            min=0, metavar="N", help="Local worker processes; 0 computes in this process."
+            metavar="N",
+            help="Local worker processes; 0 computes in this process. Each holds the dataset and a "
+            "model. auto takes 2 on a CPU with two cores if there are many steps.",
         ),
-    ] = 0,
+    ] = "auto",
     cache: Cache = None,
     out: Annotated[
         Path | None,
@@ -123,10 +127,9 @@ def command(
     progress = survey(plan, store)
     images, auto = _batch_size(batch_size)
     workspace = Workspace(plan, store, chosen, images, memory * MIB, auto, channels_last)
-    check_inputs(workspace, progress)
     check_folder(folder)
     executor: Executor = InProcess(workspace)
-    if workers and progress.needed:
+    if count := _workers(workers, chosen.type, len(progress.needed)):
         recipe = Recipe(
             opened.table,
             opened.source,
@@ -138,8 +141,9 @@ def command(
             auto,
             channels_last,
         )
-        executor = LocalProcesses(recipe, workers)
+        executor = LocalProcesses(recipe, count, plan)
     try:
+        check_inputs(workspace, progress)
         watch(opened, progress, executor)
     finally:
         executor.close()
@@ -160,6 +164,18 @@ def _batch_size(text: str) -> tuple[int, bool]:
     if not text.isdecimal() or int(text) < 1:
         raise BenchError(f"--batch-size {text}: give a number of at least 1, or auto")
     return int(text), False
+
+
+def _workers(text: str, device: str, steps: int) -> int:
+    """How many worker processes; 0 for none."""
+    from le_bench.errors import BenchError
+
+    if text == "auto":
+        many = device == "cpu" and (os.cpu_count() or 1) > 1 and steps >= MANY_STEPS
+        return 2 if many else 0
+    if not text.isdecimal():
+        raise BenchError(f"--workers {text}: give a number, or auto")
+    return int(text) if steps else 0
 
 
 def watch(opened: Opened, progress: Progress, executor: Executor) -> None:

@@ -49,7 +49,7 @@ from le_bench.running.agreement import TOLERANCE, nearly_equal
 from le_bench.running.collect_impact import collect_impacts
 from le_bench.running.execute import Progress
 from le_bench.running.fidelity import fidelity_of, nearly_same
-from le_bench.running.provenance import RunProvenance
+from le_bench.running.provenance import RunProvenance, environment_of
 from le_bench.running.store import Store
 
 
@@ -80,12 +80,13 @@ class Collector:
         self.plan = progress.plan
         self.experiment = progress.plan.experiment
         self.store = store
-        self.provenance = RunProvenance(progress.plan, plugins, device)
+        self.provenance = RunProvenance(progress.plan, plugins, environment_of(device))
         self.out = out
         self.device = device
         self.written = Written()
         self._expected: set[Path] = set()
         self._renewed: set[tuple[str, str, str]] = set()  # explained anew, under another key
+        self._latest: dict[str, tuple[str, Mapping[str, Any]]] = {}  # record read last, by stage
 
     def collect(self, *, partial: bool, complete: bool) -> Written:
         """Write every record; `complete` also removes records of cells no longer asked for.
@@ -95,9 +96,13 @@ class Collector:
         the folder keeps.
         """
         states = {key: outcome.state for key, outcome in self.progress.outcomes.items()}
-        ended = [cell for cell in self.plan.cells if states[cell.score] in ("done", "cached")]
-        scored = [cell for cell in ended if "not_applicable" not in self._record(cell.score)]
-        results = [self._result(planned, partial) for planned in scored]
+        ended = dict.fromkeys(c for c in self.plan.cells if states[c.score] in ("done", "cached"))
+        scored: set[PlannedCell] = set()
+        results = []
+        for planned in ended:
+            if "not_applicable" not in self._record(planned.score):
+                scored.add(planned)
+                results.append(self._result(planned, partial))
         self._check_together(results, complete=complete)
         for result in results:
             self._write_result(result)
@@ -294,12 +299,16 @@ class Collector:
 
     def _record(self, key: str) -> Mapping[str, Any]:
         step = self.plan.steps[key]
+        known, record = self._latest.get(step.stage, ("", {}))
+        if known == key:
+            return record
         artifact = self.store.read(step.stage, key)
         if artifact is None:
             raise BenchError(
                 f"{step.stage} {step.title} vanished from the cache {self.store.root} during the "
                 "run; run the same command again to make it again"
             )
+        self._latest[step.stage] = (key, artifact.record)
         return artifact.record
 
     def _remove_others(self) -> None:

@@ -10,6 +10,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 import torch
 
 from le_bench.errors import BenchError, UnreadableFileError
-from le_bench.planning.plan import Step, make_plan
+from le_bench.planning.plan import Plan, Step, make_plan
 from le_bench.planning.reading import build_experiment
 from le_bench.plugins import Plugins
 from le_bench.running.stages import compute
@@ -28,6 +29,7 @@ from le_bench.running.workspace import MissingInputError, Workspace
 from le_bench.types import Outcome
 
 Task = tuple[str, ...]  # keys of the steps computed together
+Place = tuple[str, str]  # the model and layer that a task is about
 logger = logging.getLogger(__name__)
 
 
@@ -103,11 +105,16 @@ class InProcess:
 
 
 class LocalProcesses:
-    """Computes tasks in `count` worker processes; one that dies takes only its task with it."""
+    """Computes tasks in `count` worker processes; one that dies takes only its task with it.
 
-    def __init__(self, recipe: Recipe, count: int) -> None:
+    A worker stays at its layer of `plan` while there are tasks there, since it has the layer's maps
+    and losses at hand, and begins no layer at which another is at work if it can help it.
+    """
+
+    def __init__(self, recipe: Recipe, count: int, plan: Plan) -> None:
         self.capacity = count
         self._recipe = recipe
+        self._plan = plan
         self._queue: deque[Task] = deque()
         self._threads = max(1, (os.cpu_count() or 1) // count)
         self._workers = [_Worker(recipe, self._threads) for _ in range(count)]
@@ -146,8 +153,16 @@ class LocalProcesses:
         for idle in list(self._workers):
             if idle.task is None and self._queue:
                 worker = self._living(idle)
-                worker.task = self._queue.popleft()
+                worker.task = self._next(worker)
+                worker.place = self._place(worker.task)
+                self._queue.remove(worker.task)
                 worker.connection.send(worker.task)
+
+    def _next(self, worker: _Worker) -> Task:
+        """The queued task that suits a worker best."""
+        elsewhere = [w.place for w in self._workers if w is not worker and w.task is not None]
+        places = [self._place(task) for task in self._queue]
+        return self._queue[suits_best(places, worker.place, elsewhere)]
 
     def _living(self, worker: _Worker) -> _Worker:
         """The worker itself, or a new one in its place if it died while it was idle."""
@@ -158,6 +173,28 @@ class LocalProcesses:
         self._workers[self._workers.index(worker)] = successor
         return successor
 
+    def _place(self, task: Task) -> Place:
+        step = self._plan.steps[task[0]]
+        return step.model.id if step.model else "", str(step.layer)
+
+
+def suits_best(
+    places: Sequence[Place], own: Place | None, elsewhere: Sequence[Place | None]
+) -> int:
+    """Which of the places of queued tasks a worker should take, by number.
+
+    Best is its own place, then one at which no other worker is; among equals the first.
+
+    >>> suits_best([("CNN", "a"), ("CNN", "b"), ("CNN", "c")], ("CNN", "c"), [("CNN", "a")])
+    2
+    """
+
+    def far(number: int) -> int:
+        place = places[number]
+        return 0 if place == own else 2 if place in elsewhere else 1
+
+    return min(range(len(places)), key=far)
+
 
 class _Worker:
     """One child process with a pipe to it."""
@@ -167,6 +204,7 @@ class _Worker:
         self.connection, child = context.Pipe()
         self.process = context.Process(target=_work, args=(child, recipe, threads), daemon=True)
         self.task: Task | None = None
+        self.place: Place | None = None
         self.process.start()
         child.close()
 
@@ -214,6 +252,9 @@ def _work(connection: Connection, recipe: Recipe, threads: int) -> None:
     """The life of a worker process: tasks in, outcomes out, until the pipe closes."""
     torch.set_num_threads(threads)
     workspace: Workspace | None = None
+    with suppress(Exception):  # whatever is wrong, the first task meets it again and tells
+        workspace = recipe.workspace()
+        _ = workspace.dataset
     try:
         while True:
             task: Task = connection.recv()

@@ -30,7 +30,7 @@ class RunProvenance:
 
     plan: Plan
     plugins: Plugins
-    device: str
+    environment: Environment
     _made: dict[Component, MadeWith] = field(default_factory=dict)
 
     def of(
@@ -61,13 +61,6 @@ class RunProvenance:
             ),
         )
 
-    @property
-    def environment(self) -> Environment:
-        """What the run computes with."""
-        return Environment(
-            version("le-bench"), platform.python_version(), version("torch"), self.device
-        )
-
     def _components(self, cell: Cell) -> dict[str, Component]:
         experiment = self.plan.experiment
         components: dict[str, Component] = {"dataset": experiment.dataset.component}
@@ -95,6 +88,11 @@ class RunProvenance:
                 name = names[encoder]
                 found[name] = Constants(name, record["a"], record["b"], record["source"])
         return tuple(found[name] for name in sorted(found))
+
+
+def environment_of(device: str) -> Environment:
+    """What a run on this device computes with."""
+    return Environment(version("le-bench"), platform.python_version(), version("torch"), device)
 
 
 def made_with(component: Component, plugins: Plugins) -> MadeWith:
