@@ -170,10 +170,15 @@ class Simulator(Component):
 class Scorer(Component):
     """Compares simulated with real activations.
 
-    `bounds` are the least and greatest score there can be, None if there are none.
+    Laws, checked by the conformance tests: units scored together or apart, and images in any
+    order, give the same scores, the latter unless the class sets `images_ordered` (it draws images
+    by their place, say); `scale_free` scorers promise that a simulation times a positive number has
+    the same score. `bounds` are the least and greatest score there can be, None if there are none.
     """
 
     kind: ClassVar[str] = "scorer"
+    images_ordered: ClassVar[bool] = False
+    scale_free: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float] | None] = None
     higher_is_better: ClassVar[bool] = True
 

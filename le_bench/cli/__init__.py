@@ -12,11 +12,13 @@ import typer
 
 from le_bench.cli import (
     cache,
+    check,
     compare,
     doctor,
     impact,
     layers,
     leaderboard,
+    new,
     plan,
     plugins,
     run,
@@ -40,6 +42,8 @@ for module in (
     plan,
     doctor,
     plugins,
+    check,
+    new,
     layers,
     impact,
     leaderboard,

@@ -28,7 +28,7 @@ def explain(workspace: Workspace, step: Step) -> Artifact:
     if given is None:
         raise BenchError(f"explainer '{step.explainer.component.name}' returned nothing")
     explanations = list(given)
-    _check_explanations(explanations, evidence.num_units, step.explainer.component.name)
+    check_explanations(explanations, evidence.num_units, step.explainer.component.name)
     records = [explanation_record(explanation) for explanation in explanations]
     spared = maps.spared if isinstance(maps, KeptMaps) else 0.0
     return Artifact({}, {"explanations": records}, memory.seconds + spared)
@@ -61,7 +61,8 @@ def make_evidence(workspace: Workspace, step: Step) -> tuple[Evidence, StoredMem
     return evidence, memory
 
 
-def _check_explanations(explanations: Sequence[Any], num_units: int, name: str) -> None:
+def check_explanations(explanations: Sequence[Any], num_units: int, name: str) -> None:
+    """Refuse what is not one explanation with finite numbers for each unit. Raises BenchError."""
     if not all(isinstance(explanation, Explanation) for explanation in explanations):
         raise BenchError(f"explainer '{name}' returned something other than Explanation objects")
     for explanation in explanations:

@@ -32,6 +32,7 @@ class CorrelationScorer(Scorer):
     name: ClassVar[str] = "correlation"
     version: ClassVar[int] = 1
     bounds: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
+    scale_free: ClassVar[bool] = True
     reference: ClassVar[str] = (
         'Oikarinen and Weng, "Linear Explanations for Individual Neurons", ICML 2024, section 4'
     )

@@ -76,10 +76,11 @@ class Describing(Explainer):
         description = captioner.description
         reasons = dict(unusable_units(evidence.train_activations, evidence.val_activations))
         units = [unit for unit in range(evidence.num_units) if unit not in reasons]
-        features = self.look(evidence, evidence.maps, captioner, torch.tensor(units).long())
-        seen = (features != 0).flatten(1).any(1).tolist()
-        reasons |= {unit: UNSEEN for unit in units if not seen[unit]}
-        units = [unit for unit in units if seen[unit]]
+        if units:
+            features = self.look(evidence, evidence.maps, captioner, torch.tensor(units))
+            seen = (features != 0).flatten(1).any(1).tolist()
+            reasons |= {unit: UNSEEN for unit in units if not seen[unit]}
+            units = [unit for unit in units if seen[unit]]
         said: dict[int, Explanation] = {}
         if units:
             chosen = decode(

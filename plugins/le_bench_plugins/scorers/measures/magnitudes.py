@@ -29,6 +29,7 @@ class CosineScorer(UnitScorer):
     name: ClassVar[str] = "cosine"
     version: ClassVar[int] = 1
     bounds: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
+    scale_free: ClassVar[bool] = True
     reference: ClassVar[str] = PAPER
 
     def compare(self, simulated: Tensor, recorded: Tensor) -> tuple[Tensor, Reasons]:

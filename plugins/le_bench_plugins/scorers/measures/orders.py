@@ -32,6 +32,7 @@ class SpearmanScorer(UnitScorer):
     name: ClassVar[str] = "spearman"
     version: ClassVar[int] = 1
     bounds: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
+    scale_free: ClassVar[bool] = True
     reference: ClassVar[str] = PAPER
 
     def compare(self, simulated: Tensor, recorded: Tensor) -> tuple[Tensor, Reasons]:
@@ -50,6 +51,7 @@ class AUROCScorer(UnitScorer):
     name: ClassVar[str] = "auroc"
     version: ClassVar[int] = 1
     bounds: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+    scale_free: ClassVar[bool] = True
     reference: ClassVar[str] = PAPER
 
     alpha: float = ALPHA
@@ -90,6 +92,7 @@ class AUPRCScorer(UnitScorer):
     name: ClassVar[str] = "auprc"
     version: ClassVar[int] = 1
     bounds: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+    scale_free: ClassVar[bool] = True
     reference: ClassVar[str] = PAPER
 
     alpha: float = ALPHA

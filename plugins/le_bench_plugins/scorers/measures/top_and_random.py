@@ -35,6 +35,8 @@ class TopAndRandomScorer(UnitScorer):
     name: ClassVar[str] = "correlation-top-and-random"
     version: ClassVar[int] = 1
     bounds: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
+    images_ordered: ClassVar[bool] = True  # images are drawn by their place
+    scale_free: ClassVar[bool] = True
     reference: ClassVar[str] = (
         'Bills et al., "Language models can explain neurons in language models", 2023'
     )
