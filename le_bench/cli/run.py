@@ -141,7 +141,7 @@ def command(
             auto,
             channels_last,
         )
-        executor = LocalProcesses(recipe, count, plan)
+        executor = LocalProcesses(recipe, count, workspace)
     try:
         check_inputs(workspace, progress)
         watch(opened, progress, executor)

@@ -20,13 +20,13 @@ from typing import Any, Protocol
 import torch
 
 from le_bench.errors import BenchError, UnreadableFileError
-from le_bench.planning.plan import Plan, Step, make_plan
+from le_bench.planning.plan import Step, make_plan
 from le_bench.planning.reading import build_experiment
 from le_bench.plugins import Plugins
 from le_bench.running.stages import compute
 from le_bench.running.store import Store, StoreError
 from le_bench.running.workspace import MissingInputError, Workspace
-from le_bench.types import Outcome
+from le_bench.types import Outcome, ProbeDataset
 
 Task = tuple[str, ...]  # keys of the steps computed together
 Place = tuple[str, str]  # the model and layer that a task is about
@@ -107,14 +107,15 @@ class InProcess:
 class LocalProcesses:
     """Computes tasks in `count` worker processes; one that dies takes only its task with it.
 
-    A worker stays at its layer of `plan` while there are tasks there, since it has the layer's maps
-    and losses at hand, and begins no layer at which another is at work if it can help it.
+    A worker stays at its layer while there are tasks there, since it has the layer's maps and
+    losses at hand, and begins no layer at which another is at work if it can help it. The probe
+    dataset of `workspace` is handed over, so that it is loaded once.
     """
 
-    def __init__(self, recipe: Recipe, count: int, plan: Plan) -> None:
+    def __init__(self, recipe: Recipe, count: int, workspace: Workspace) -> None:
         self.capacity = count
         self._recipe = recipe
-        self._plan = plan
+        self._workspace = workspace
         self._queue: deque[Task] = deque()
         self._threads = max(1, (os.cpu_count() or 1) // count)
         self._workers = [_Worker(recipe, self._threads) for _ in range(count)]
@@ -156,7 +157,9 @@ class LocalProcesses:
                 worker.task = self._next(worker)
                 worker.place = self._place(worker.task)
                 self._queue.remove(worker.task)
-                worker.connection.send(worker.task)
+                with suppress(BrokenPipeError, ConnectionResetError):  # `wait` finds it dead
+                    worker.prepare(self._workspace)
+                    worker.connection.send(worker.task)
 
     def _next(self, worker: _Worker) -> Task:
         """The queued task that suits a worker best."""
@@ -174,7 +177,7 @@ class LocalProcesses:
         return successor
 
     def _place(self, task: Task) -> Place:
-        step = self._plan.steps[task[0]]
+        step = self._workspace.plan.steps[task[0]]
         return step.model.id if step.model else "", str(step.layer)
 
 
@@ -205,8 +208,21 @@ class _Worker:
         self.process = context.Process(target=_work, args=(child, recipe, threads), daemon=True)
         self.task: Task | None = None
         self.place: Place | None = None
+        self._prepared = False
         self.process.start()
         child.close()
+
+    def prepare(self, workspace: Workspace) -> None:
+        """Hand over the dataset, once; if it cannot be pickled the worker loads its own."""
+        if not self._prepared:
+            try:
+                self.connection.send(workspace.dataset)
+            except (BrokenPipeError, ConnectionResetError):
+                raise
+            except Exception:  # of pickling, or of loading: the tasks that need it will tell
+                logger.debug("handing over the dataset", exc_info=True)
+                self.connection.send(None)
+            self._prepared = True
 
     def close(self) -> None:
         """Kill the process; what it has stored stays whole."""
@@ -254,8 +270,10 @@ def _work(connection: Connection, recipe: Recipe, threads: int) -> None:
     workspace: Workspace | None = None
     with suppress(Exception):  # whatever is wrong, the first task meets it again and tells
         workspace = recipe.workspace()
-        _ = workspace.dataset
     try:
+        dataset: ProbeDataset | None = connection.recv()
+        if workspace is not None and dataset is not None:
+            workspace.dataset = dataset
         while True:
             task: Task = connection.recv()
             try:
