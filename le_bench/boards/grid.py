@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nan, sqrt
 
 import numpy as np
 
-from le_bench.boards.records import Cell, Failure, Result
+from le_bench.boards.records import About, Cell, Failure, Result
 from le_bench.boards.statistics import (
     Difference,
     Floats,
@@ -69,8 +69,12 @@ class Grid:
         )
 
 
-def make_grids(results: Sequence[Result], failures: Sequence[Failure]) -> tuple[Grid, ...]:
-    """The grids of all experiments, by name; scorers and simulators with most cells come first.
+def make_grids(
+    results: Sequence[Result], failures: Sequence[Failure], about: Sequence[About] = ()
+) -> tuple[Grid, ...]:
+    """The grids of all experiments, by name; simulators with most cells come first.
+
+    Scorers and columns come in the order that `about` gives, else those with most cells first.
 
     All simulators of a scorer have the same columns, so that a gap is seen as one. Where a cell
     has both a result and a failure, the result counts.
@@ -86,16 +90,32 @@ def make_grids(results: Sequence[Result], failures: Sequence[Failure]) -> tuple[
     for (experiment, scorer, simulator), places in scored.items():
         missing = failed[experiment, scorer, simulator]
         columns[experiment, scorer] |= {column for _, column in [*places, *missing]}
+    scorers = {a.experiment: {s: n for n, s in enumerate(a.scorers)} for a in about}
     cells = [*(result.cell for result in results), *(failure.cell for failure in failures)]
     sizes = Counter((cell.experiment, cell.scorer) for cell in cells)
     order = sorted(
         scored,
-        key=lambda key: (key[0], -sizes[key[:2]], key[1], -len(scored[key]), key[2]),
+        key=lambda key: (
+            key[0],
+            scorers.get(key[0], {}).get(key[1], len(scored)),
+            -sizes[key[:2]],
+            key[1],
+            -len(scored[key]),
+            key[2],
+        ),
     )
-    return tuple(
-        _make_grid(key, sorted(columns[key[:2]], key=natural), scored[key], failed[key])
-        for key in order
-    )
+    in_order = {
+        key: sorted(found, key=layer_order(about, key[0])) for key, found in columns.items()
+    }
+    return tuple(_make_grid(key, in_order[key[:2]], scored[key], failed[key]) for key in order)
+
+
+def layer_order(
+    about: Sequence[About], experiment: str
+) -> Callable[[Column], tuple[int, tuple[tuple[tuple[int, int, str], ...], ...]]]:
+    """A sorting key for the layers of an experiment: its own order, then by name."""
+    listed = [at for each in about if each.experiment == experiment for at in each.layers]
+    return lambda at: (listed.index(at) if at in listed else len(listed), natural(at))
 
 
 def _table(cell: Cell) -> tuple[str, str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from le_bench.boards.companions import read_about, read_costs, read_explanations
 from le_bench.boards.files import ResultError, file_name, write_text
 from le_bench.boards.folders import remove
-from le_bench.boards.grid import make_grids, natural
+from le_bench.boards.grid import layer_order, make_grids
 from le_bench.boards.impact import LayerImpact, read_impacts
 from le_bench.boards.pages import MARKS, Board, board_json, board_page, index_page
 from le_bench.boards.records import About, Costs, Failure, LayerExplanations, Result
@@ -50,7 +50,7 @@ def render(
     """
     ordered = sorted(results, key=lambda result: result.cell)
     _check(ordered, impacts, include_partial)
-    grids = make_grids(ordered, failures)
+    grids = make_grids(ordered, failures, about)
     boards = [
         Board(
             experiment=experiment,
@@ -69,12 +69,7 @@ def render(
                 for cost in each.cells
             },
             about=next((each for each in about if each.experiment == experiment), None),
-            impacts=tuple(
-                sorted(
-                    (each for each in impacts if each.experiment == experiment),
-                    key=lambda each: natural((each.model, each.layer)),
-                )
-            ),
+            impacts=_in_order(impacts, about, experiment),
         )
         for experiment in sorted(
             {grid.experiment for grid in grids} | {each.experiment for each in impacts}
@@ -91,6 +86,15 @@ def render(
         further[SIMULATORS] = simulators_page(by_name, MARKS[".md"])
     files |= {f"{name}.md": text for name, text in further.items()}
     return files | {f"{INDEX}.md": index_page(boards, further=list(further))}
+
+
+def _in_order(
+    impacts: Sequence[LayerImpact], about: Sequence[About], experiment: str
+) -> tuple[LayerImpact, ...]:
+    """Those of one experiment, layers as it lists them."""
+    order = layer_order(about, experiment)
+    own = (each for each in impacts if each.experiment == experiment)
+    return tuple(sorted(own, key=lambda each: order((each.model, each.layer))))
 
 
 def board_files(folder: Path, *, include_partial: bool = False) -> dict[str, str]:

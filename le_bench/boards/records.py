@@ -303,10 +303,16 @@ class Costs:
 
 @dataclass(frozen=True, config=_STRICT)
 class About:
-    """What a board says of its experiment, and the pairs of explainers it compares by name."""
+    """What a board says of its experiment, and in which order it shows things.
+
+    `pairs` are explainers that are compared by name; scorers and layers (model and layer) come in
+    the experiment's order, others after them.
+    """
 
     experiment: Name
     title: str
     description: str
     pairs: tuple[tuple[Name, Name], ...] = ()
+    scorers: tuple[Name, ...] = ()
+    layers: tuple[tuple[Name, Name], ...] = ()
     schema: Schema = SCHEMA

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
@@ -92,9 +93,29 @@ def _value(result: Result, decimals: int) -> str:
 def _undefined(result: Result) -> str:
     score = result.score
     reasons = "; ".join(
-        f"{reason_shown(why)} ({n:,})" for why, n in sorted(score.undefined.items())
+        f"{reason_shown(why)} ({n:,})" for why, n in alike_together(score.undefined).items()
     )
     return f"{score.num_undefined:,} of {score.num_units:,} units undefined: {reasons}"
+
+
+def alike_together(reasons: Mapping[str, int]) -> dict[str, int]:
+    """Reasons with how often each holds; those that differ in a quoted name only become one.
+
+    The most frequent name stands for them, the first of equals; results keep each reason.
+
+    >>> alike_together({"no concept 'a cat'": 2, "no concept 'a dog'": 3, "dead": 1})
+    {'dead': 1, "no concept 'a dog' and the same of 1 other name": 5}
+    """
+    groups: dict[str, list[tuple[int, str]]] = {}
+    for reason, count in sorted(reasons.items()):
+        groups.setdefault(re.sub("'.*?'", "''", reason), []).append((-count, reason))
+    found = {}
+    for _, group in sorted(groups.items()):
+        reason, others = min(group)[1], len(group) - 1
+        if others:
+            reason += f" and the same of {others} other {'name' if others == 1 else 'names'}"
+        found[reason] = -sum(count for count, _ in group)
+    return found
 
 
 def _mean_cell(grid: Grid, name: str, notes: Notes) -> str:

@@ -126,6 +126,8 @@ class Collector:
             self.experiment.title,
             " ".join(self.experiment.description.split()),
             self.experiment.compare,
+            tuple(row.id for row in self.experiment.scorers),
+            tuple(dict.fromkeys((each.cell.model, each.cell.layer) for each in self.plan.cells)),
         )
         impacts = collect_impacts(self.progress, self.store, self.provenance, self.out)
         self.written.changed += impacts.changed

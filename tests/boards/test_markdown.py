@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from le_bench.boards.markdown import Notes, number, page, reason_shown, shown, table
+from le_bench.boards.tables import alike_together
 
 HOSTILE = [
     "a|b",
@@ -164,3 +165,23 @@ def test_notes_are_numbered_once() -> None:
 def test_page_leaves_empty_blocks_out() -> None:
     """Blocks are parted by one empty line."""
     assert page("a", "", "b") == "a\n\nb\n"
+
+
+def test_reasons_that_name_different_things_become_one() -> None:
+    """The most frequent name stands for all; sums are kept, and other reasons stay apart."""
+    reasons = {
+        "concept 'a cat' has no ground truth": 2,
+        "concept 'a dog' has no ground truth": 5,
+        "concept 'an owl' has no ground truth": 5,
+        "the simulation is constant": 1,
+        "layer 'a' lies behind 'b'": 1,
+    }
+
+    found = alike_together(reasons)
+
+    assert found == {
+        "concept 'a dog' has no ground truth and the same of 2 other names": 12,
+        "layer 'a' lies behind 'b'": 1,
+        "the simulation is constant": 1,
+    }
+    assert sum(found.values()) == sum(reasons.values())

@@ -17,7 +17,7 @@ from le_bench_plugins.explainers.linear.blocks import PresenceBlocks
 
 FLOAT64_WORK = 2**34  # products of numbers up to which they are made in float64
 SAMPLE = 1024
-SQUARE = 512
+SQUARE = 640
 TWIN_DISTANCE = 1e-8  # 1 - correlation below which two concepts are one
 SUSPICION = 1e-5  # the same where float32 decides who is looked at closely
 
@@ -82,7 +82,7 @@ def moments(
     (a second on one core), else float32, whose error is about 1e-6 of the deviations. On
     CUDA float32 wants `torch.backends.cuda.matmul.allow_tf32` off, as it is unless changed.
     Presence may have any floating dtype. The Gram matrix is symmetric, of which the half above the
-    diagonal is computed, in squares of 512.
+    diagonal is computed, in squares of 640.
 
     Memory on `device` beside the result: `working_bytes` (256 MiB), or 64 images if that is more.
     """

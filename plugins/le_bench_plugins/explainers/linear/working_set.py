@@ -1,7 +1,7 @@
 """Elastic nets over a few concepts each, for many units at once.
 
 For each unit: minimise 0.5 w'Gw - c'w + l1 |w|_1 + 0.5 l2 |w|^2 over the concepts of its working
-set. Sweeps of coordinate descent (Friedman, Hastie and Tibshirani 2010) find the signs; a Newton
+set. A sweep of coordinate descent (Friedman, Hastie and Tibshirani 2010) finds the signs; a Newton
 step on the sign pattern, exact in float64, then ends what sweeps alone would not end where
 concepts are nearly collinear.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-SWEEPS = 2
+SWEEPS = 1
 MOST_STEPS = 200  # of sweeps and Newton; each lowers the objective, so this is never the end
 
 
