@@ -109,14 +109,21 @@ class Plugins:
         ]
         installed.sort(key=lambda s: (s.distribution != HOME, s.distribution, s.plugin))
         plugins = cls(installed)
-        for file in files:
+        for file in {file.resolve(): file for file in files}.values():
             plugins.add_file(file)
         return plugins
 
     def add_file(self, file: Path) -> None:
-        """Load one Python file as a plugin. Raises PluginError."""
+        """Load one Python file as a plugin; nothing happens if it is installed as it stands.
+
+        Raises PluginError.
+        """
         if not file.is_file():
             raise PluginError(f"--plugin {file}: no such file; check the path")
+        content = file.read_bytes()
+        homes = {inspect.getsourcefile(offer.component) for offer in self._offers.values()}
+        if any(Path(home).read_bytes() == content for home in homes if home is not None):
+            return
         self._load(_Source(plugin=file.stem, distribution=str(file), version="", file=file))
         if self.reports[-1].reason:
             raise PluginError(f"--plugin {file}: {self.reports[-1].reason}")
@@ -146,7 +153,7 @@ class Plugins:
                     f" (plugin '{first.plugin}' of {first.distribution} was left out: "
                     f"{first.reason})"
                 )
-            raise PluginError(message) from None
+            raise PluginError(f"{message}; is it in a file? add --plugin FILE.py") from None
 
     def observe(self, observer: object) -> None:
         """Register an object with a `le_bench_step_done` hook."""
@@ -213,9 +220,12 @@ class Plugins:
                     key = (kind, component.name)
                     other = self._offers.get(key) or found.get(key)
                     if other is not None:
+                        way_out = "choose another name"
+                        if source.file is not None and other.distribution != HOME:
+                            way_out += ", or leave one of the two out"
                         raise PluginError(
                             f"{hook} offers {kind} '{component.name}', a name already taken by "
-                            f"plugin '{other.plugin}' of {other.distribution}; choose another name"
+                            f"plugin '{other.plugin}' of {other.distribution}; {way_out}"
                         )
                     found[key] = Offer(
                         component,

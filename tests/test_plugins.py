@@ -235,3 +235,24 @@ def test_help_is_quick_to_import() -> None:
 
     assert finished.returncode == 0
     assert b"leaderboard" in finished.stdout
+
+
+def test_a_plugin_file_counts_once(tmp_path: Path) -> None:
+    """Named twice, or installed as it stands, it is the same plugin; a changed one is refused."""
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD)
+    copy = tmp_path / "copy.py"
+    copy.write_text(GOOD)
+
+    plugins = Plugins.find([file, tmp_path / "." / "mine.py", copy])
+
+    assert [offer.plugin for offer in plugins.offers("explainer")].count("mine") == 1
+    copy.write_text(GOOD + "\n# changed\n")
+    with pytest.raises(PluginError, match="choose another name, or leave one of the two out"):
+        Plugins.find([file, copy])
+
+
+def test_an_unknown_component_may_be_in_a_file() -> None:
+    """The likeliest mistake with a plugin that is no package."""
+    with pytest.raises(PluginError, match=r"is it in a file\? add --plugin FILE.py"):
+        Plugins.find().offer("explainer", "nearest-word")

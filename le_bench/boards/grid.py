@@ -30,9 +30,10 @@ _PAIRED_SEED = 0  # one for all boards: a difference must not depend on which ot
 class Grid:
     """All cells of one experiment, simulator and scorer.
 
-    `rows` are explainers, those with a mean in every column that has any first, best mean over
-    columns on top, the others by the mean of the columns they have. `best` and `tied` are per
-    column among contenders (reference rows are left out). `means` has only complete rows.
+    `rows` are explainers, best mean over columns on top. One that lacks a column stands above those
+    that it beats on the columns both have, but never first. `best` and `tied` are per column among
+    contenders (reference rows are left out). `means` has only complete rows, those with a mean in
+    every column that has any.
     """
 
     experiment: str
@@ -168,11 +169,7 @@ def _make_grid(
         scorer=scorer,
         higher_is_better=higher,
         columns=tuple(columns),
-        rows=tuple(
-            sorted(
-                names, key=lambda row: (row not in complete, _order(sign * means[row].mean), row)
-            )
-        ),
+        rows=_ranked(results, means, complete, sign),
         reference_rows=references,
         results=results,
         failures=failures,
@@ -180,6 +177,26 @@ def _make_grid(
         tied=frozenset(tied),
         means=complete,
     )
+
+
+def _ranked(
+    results: Mapping[Place, Result], means: Mapping[str, Mean], complete: Collection[str], sign: int
+) -> tuple[str, ...]:
+    """Explainers as `Grid.rows` has them; `sign` is -1 if higher is better."""
+    by_mean = sorted(means, key=lambda row: (_order(sign * means[row].mean), row))
+    rows = [row for row in by_mean if row in complete]
+    for row in (row for row in by_mean if row not in complete):
+        own = [at for name, at in results if name == row]
+        mean = _order(sign * means[row].mean)
+        beaten = (
+            number
+            for number, other in enumerate(rows)
+            if number > 0
+            and other in complete
+            and mean < _order(sign * _mean_over(results, other, own).mean)
+        )
+        rows.insert(next(beaten, len(rows)), row)
+    return tuple(rows)
 
 
 def _order(value: float) -> float:

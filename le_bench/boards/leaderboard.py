@@ -130,8 +130,8 @@ def _check(
     if limited and not include_partial:
         raise ResultError(
             f"{len(limited)} of {len(results)} results are partial (made with --limit-units), the "
-            f"first is {limited[0]}; run them again without --limit-units, or ask for partial "
-            "results to see a board with a watermark"
+            f"first is {limited[0]}; run them again without --limit-units, or give --partial "
+            "to see a board with a watermark"
         )
     some = [impact for impact in impacts if impact.partial]
     if some and not include_partial:

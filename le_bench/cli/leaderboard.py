@@ -19,6 +19,10 @@ def command(
         bool, typer.Option("--check", help="Write nothing; exit 4 with the diff if boards differ.")
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of results and boards.")] = BOARDS,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="Show results over some units too, with a watermark."),
+    ] = False,
     submit: Annotated[
         Path | None,
         typer.Option(
@@ -47,7 +51,7 @@ def command(
             raise BenchError(
                 f"a submission to {out} was interrupted; run `le-bench leaderboard` to finish it"
             )
-        difference = check_boards(out, board_files(out))
+        difference = check_boards(out, board_files(out, include_partial=partial))
         if difference:
             typer.echo(difference)
             raise DifferenceError(
@@ -59,7 +63,7 @@ def command(
     if submit is not None and by is not None:
         _take(out, submit, by)
     settle(out)
-    for path in render_boards(out).values():
+    for path in render_boards(out, include_partial=partial).values():
         typer.echo(path)
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from le_bench.boards.companions import add_costs, write_explanations
 from le_bench.boards.files import ResultError
+from le_bench.boards.grid import make_grids
 from le_bench.boards.leaderboard import board_files, check_boards, render, write_boards
 from le_bench.boards.records import (
     About,
@@ -167,6 +168,24 @@ def test_row_without_a_layer_comes_after_complete_rows(result_of: ResultMaker) -
     assert rows[1][1:] == ["— <sup>1</sup>", "**0.850 ± 0.050**", "— <sup>2</sup>"]
 
 
+def test_row_without_a_layer_stands_above_those_it_beats(result_of: ResultMaker) -> None:
+    """On the layers both have; it is not ranked as worse than a floor."""
+    scores = {"best": (0.8, 0.9), "middle": (0.5, 0.6), "floor": (0.0, 0.0)}
+    results = [
+        result_of([value, value + 0.1], layer=f"layer{n}", explainer=name)
+        for name, values in scores.items()
+        for n, value in enumerate(values)
+    ]
+    results += [
+        result_of([value, value + 0.1], layer="layer1", explainer=name)
+        for value, name in ((0.3, "low"), (0.7, "high"))
+    ]
+
+    rows = main_rows(render(results)["tiny.md"])
+
+    assert [row[0] for row in rows] == ["best", "high", "middle", "low", "floor"]
+
+
 def test_layers_are_in_natural_order(result_of: ResultMaker) -> None:
     """layer10 comes after layer9."""
     results = [result_of([0.1, 0.2], layer=f"layer{n}") for n in (10, 9, 1)]
@@ -275,8 +294,8 @@ def test_partial_results_are_refused(result_of: ResultMaker) -> None:
 
     assert str(caught.value) == (
         "1 of 2 results are partial (made with --limit-units), the first is tiny: cnn, layer1, "
-        "le-label, siglip, correlation; run them again without --limit-units, or ask for partial "
-        "results to see a board with a watermark"
+        "le-label, siglip, correlation; run them again without --limit-units, or give --partial "
+        "to see a board with a watermark"
     )
 
 
@@ -478,3 +497,21 @@ def test_planted_change_of_a_score_is_found(tmp_path: Path, tiny: list[Result]) 
 
     assert "--- tiny.md (committed)" in difference
     assert "0.311 ± 0.006" in difference
+
+
+def test_scorers_and_layers_come_in_the_order_of_the_experiment(
+    tiny: list[Result], result_of: Callable[..., Result]
+) -> None:
+    """Those that it does not list come after, and a row without a mean keeps its rank."""
+    norm = [result_of(np.linspace(0, 1, 40), explainer="le-label", scorer="norm")]
+    about = About(
+        "tiny", "Tiny", "", scorers=("norm",), layers=(("cnn", "layer2"), ("cnn", "layer1"))
+    )
+
+    grids = make_grids([*tiny, *norm], [], [about])
+
+    assert next(grid.scorer for grid in grids) == "norm"
+    assert {grid.columns for grid in grids if len(grid.columns) > 1} == {
+        (("cnn", "layer2"), ("cnn", "layer1"))
+    }
+    assert make_grids([*tiny, *norm], [])[0].scorer != "norm"

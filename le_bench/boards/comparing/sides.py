@@ -43,7 +43,9 @@ def make_sides(chosen: Chosen, by: Axis) -> Sides:
 
     Failed cells count only for the order of columns and rows, as on boards.
     """
-    grids = make_grids(chosen.results, chosen.failures)
+    grids = make_grids(
+        chosen.results, chosen.failures, [chosen.about] if chosen.about is not None else []
+    )
     sizes = Counter(getattr(result.cell, by) for result in chosen.results)
     explainers = tuple(dict.fromkeys(row for grid in grids for row in grid.rows))
     names = sorted(sizes, key=lambda name: (-sizes[name], natural([name])))

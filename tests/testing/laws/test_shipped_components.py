@@ -12,7 +12,10 @@ from le_bench.plugins import HOME, Offer, Plugins
 from le_bench.testing.laws import LAWS, make_for_laws, verdicts
 
 NEEDS_FILES = {  # data sets, networks and captions that do not ship, or that an author gives
-    "dataset": {"broden", "cifar", "image-folder", "imagenet", "imagenet-npz", "npz", "places365"},
+    "dataset": {
+        *("broden", "cifar", "hf-dataset", "image-folder", "imagenet", "imagenet-npz", "npz"),
+        *("parquet", "places365"),
+    },
     "model": {"factory", "preset", "timm", "torch-hub", "torchvision"},
     "encoder": {"open-clip"},
     "explainer": {"milan"},
