@@ -153,7 +153,9 @@ class Plugins:
                     f" (plugin '{first.plugin}' of {first.distribution} was left out: "
                     f"{first.reason})"
                 )
-            raise PluginError(f"{message}; is it in a file? add --plugin FILE.py") from None
+            if "did you mean" not in message:
+                message += "; is it in a file? add --plugin FILE.py"
+            raise PluginError(message) from None
 
     def observe(self, observer: object) -> None:
         """Register an object with a `le_bench_step_done` hook."""

@@ -255,4 +255,4 @@ def test_a_plugin_file_counts_once(tmp_path: Path) -> None:
 def test_an_unknown_component_may_be_in_a_file() -> None:
     """The likeliest mistake with a plugin that is no package."""
     with pytest.raises(PluginError, match=r"is it in a file\? add --plugin FILE.py"):
-        Plugins.find().offer("explainer", "nearest-word")
+        Plugins.find().offer("explainer", "zzzz")
