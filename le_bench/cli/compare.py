@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -87,6 +88,8 @@ def command(
         run = _Gated(against, folders, _experiment_name(experiment), names, tolerance, fail_on)
         run.publish(markdown, as_json=as_json)
         return
+    # before numpy comes: threads would cost its small products more than they save
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from le_bench.boards.comparing.choosing import AXES, choose, explanations_of
     from le_bench.boards.comparing.document import document_of
     from le_bench.boards.comparing.pairing import compare
