@@ -82,14 +82,14 @@ def command(
     `le-bench compare mine --out boards --out leaderboards --markdown page.md`;
     `le-bench compare --against old-boards --fail-on regression`.
     """
+    # before numpy comes: threads would cost its small products more than they save
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     names = _names(model, layer, explainer, simulator, scorer)
     folders = out or [BOARDS]
     if against is not None or fail_on is not None:
         run = _Gated(against, folders, _experiment_name(experiment), names, tolerance, fail_on)
         run.publish(markdown, as_json=as_json)
         return
-    # before numpy comes: threads would cost its small products more than they save
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from le_bench.boards.comparing.choosing import AXES, choose, explanations_of
     from le_bench.boards.comparing.document import document_of
     from le_bench.boards.comparing.pairing import compare
