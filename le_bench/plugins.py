@@ -120,13 +120,22 @@ class Plugins:
         """
         if not file.is_file():
             raise PluginError(f"--plugin {file}: no such file; check the path")
-        content = file.read_bytes()
-        homes = {inspect.getsourcefile(offer.component) for offer in self._offers.values()}
-        if any(Path(home).read_bytes() == content for home in homes if home is not None):
+        if self.offered_by(file):
             return
         self._load(_Source(plugin=file.stem, distribution=str(file), version="", file=file))
         if self.reports[-1].reason:
             raise PluginError(f"--plugin {file}: {self.reports[-1].reason}")
+
+    def offered_by(self, file: Path) -> list[Offer]:
+        """What this plugin file offers, loaded as a file or installed as it stands."""
+        content = file.read_bytes()
+        homes = {offer.component: _source_file(offer.component) for offer in self.offers()}
+        alike = {home for home in set(homes.values()) if home and home.read_bytes() == content}
+        return [
+            offer
+            for offer in self.offers()
+            if offer.distribution == str(file) or homes[offer.component] in alike
+        ]
 
     @property
     def origins(self) -> Mapping[type[Component], str]:
@@ -237,6 +246,15 @@ class Plugins:
                         source.origin(),
                     )
         return found
+
+
+def _source_file(component: type[Component]) -> Path | None:
+    """The file that a component's code is in, if it is there to be read."""
+    try:
+        name = inspect.getsourcefile(component)
+    except TypeError:  # its module has no file
+        return None
+    return Path(name) if name is not None and Path(name).is_file() else None
 
 
 def _import_file(file: Path) -> ModuleType:

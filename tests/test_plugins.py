@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from le_bench.components import KINDS
 from le_bench.errors import PluginError
 from le_bench.hookspecs import __dict__ as hookspecs
 from le_bench.plugins import HOOKS, Plugins
+from le_bench.testing.checking import find_offers
 
 ROOT = Path(__file__).parent.parent
 HEAD = """
@@ -256,3 +258,20 @@ def test_an_unknown_component_may_be_in_a_file() -> None:
     """The likeliest mistake with a plugin that is no package."""
     with pytest.raises(PluginError, match=r"is it in a file\? add --plugin FILE.py"):
         Plugins.find().offer("explainer", "zzzz")
+
+
+def test_an_installed_plugin_is_found_by_its_file(tmp_path: Path) -> None:
+    """After `pip install` the commands that name the file go on working."""
+    home = importlib.util.find_spec("le_bench_plugins.explainers.clip_dissect")
+    assert home is not None
+    assert home.origin is not None
+    copy = tmp_path / "mine.py"
+    copy.write_bytes(Path(home.origin).read_bytes())
+
+    offers = find_offers(str(copy), "explainer", [])
+
+    assert [offer.component.name for offer in offers] == ["clip-dissect"]
+    assert offers[0].distribution == "le-bench"
+    copy.write_text(copy.read_text() + "# changed\n")
+    with pytest.raises(PluginError, match="a name already taken by plugin"):
+        find_offers(str(copy), "explainer", [])

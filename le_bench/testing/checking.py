@@ -54,7 +54,7 @@ def find_offers(what: str, kind: str | None, files: Sequence[Path]) -> list[Offe
     plugins = Plugins.find([*files, own] if from_file else files)
     offers = plugins.offers(kind)
     if from_file:
-        found = [offer for offer in offers if offer.distribution == str(own)]
+        found = [offer for offer in plugins.offered_by(own) if offer in offers]
         if not found:
             raise PluginError(f"{what} offers no {kind or 'component'}")
         return found
