@@ -40,7 +40,7 @@ class Ablator:
     All positions that the pooling reads get the same number: the class token alone for pooling
     `first` unless `everywhere`, and otherwise the whole map. `runs` images go through the rest of
     the network at a time. `how` says which way was found to do this; each shorter way than a whole
-    pass was checked against whole passes. `directions` are there if what lies behind the layer is,
+    pass was checked against whole passes. `unit_steps` are there if what lies behind the layer is,
     up to some tensors, affine in the mean over the replaced positions: by how much they change for
     each unit that grows by 1, (U, ...) each.
     """
@@ -52,12 +52,12 @@ class Ablator:
     how: str
     cut: Cut
     parts: Halves | None = None
-    directions: tuple[Tensor, ...] | None = None
+    unit_steps: tuple[Tensor, ...] | None = None
 
     @property
     def rank_one(self) -> bool:
         """Whether logits change by (v - a) times a direction (C,) for each unit."""
-        return self.directions is not None and self.parts is not None and self.parts.complete
+        return self.unit_steps is not None and self.parts is not None and self.parts.complete
 
     def replaced(
         self, images: Images, rows: Sequence[int], units: Sequence[int], values: Tensor
@@ -88,7 +88,7 @@ class Ablator:
                 "units), (images, tokens, units) and (images, units, height, width) can be replaced"
             )
         means = _means(self._read(output))
-        if self.directions is not None and self.parts is not None:
+        if self.unit_steps is not None and self.parts is not None:
             return self.parts.affine(output.clone(), kept), kept, means
         return (output,), kept, means
 
@@ -99,11 +99,11 @@ class Ablator:
         shape = (num_images, num_units, num_values)
         values = values.to(means.device, means.dtype).expand(shape)
         tiled = tuple(_tiled(part, num_images, num_units * num_values) for part in kept)
-        if self.directions is not None and self.parts is not None:
+        if self.unit_steps is not None and self.parts is not None:
             steps = (values - means[:, list(units), None]).to(tensors[0])
             moved = tuple(
                 _moved(part, steps, by[list(units)])
-                for part, by in zip(tensors, self.directions, strict=True)
+                for part, by in zip(tensors, self.unit_steps, strict=True)
             )
             logits = self.parts.beyond(moved, tiled)
         else:
@@ -120,11 +120,11 @@ class Ablator:
             image, unit = images[at], units[at]
             value = values[at].to(means.device, means.dtype)
             own = tuple(_taken(part, len(means), image) for part in kept)
-            if self.directions is not None and self.parts is not None:
+            if self.unit_steps is not None and self.parts is not None:
                 steps = value - means[image, unit]
                 moved = tuple(
                     part[image] + steps.reshape(-1, *(1,) * (part.ndim - 1)) * by[unit]
-                    for part, by in zip(tensors, self.directions, strict=True)
+                    for part, by in zip(tensors, self.unit_steps, strict=True)
                 )
                 collected.append(self.parts.beyond(moved, own))
             else:
@@ -225,14 +225,14 @@ def _affine(rest: Ablator, parts: Halves, probes: Sequence[Any]) -> Ablator | No
             rest._write(tiled, some.tolist(), torch.full((1, len(some), 1), value))
             runs.append(parts.affine(tiled, tuple(_tiled(k, 1, len(some)) for k in kept)))
         ends.append([torch.cat(list(tensors)) for tensors in zip(*runs, strict=True)])
-    directions = tuple(one - zero for zero, one in zip(*ends, strict=True))
+    unit_steps = tuple(one - zero for zero, one in zip(*ends, strict=True))
     how = (
         "logits, which are affine in the layer's means"
         if parts.complete
         else (f"the network behind {parts.name}, which is affine in the layer's means")
     )
     return Ablator(
-        rest.model, rest.layer, rest.runs, rest.everywhere, how, rest.cut, parts, directions
+        rest.model, rest.layer, rest.runs, rest.everywhere, how, rest.cut, parts, unit_steps
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -16,17 +14,16 @@ FARTHEST = 20.0  # change of logits up to which polynomials are made
 STEEP = 30.0  # from where exp needs float64
 TABLE_NODES = 129
 TABLE_CLASSES = 100  # of more, polynomials are made quicker
-HALF_GONE = -0.5  # from where the logarithm itself is as exact in float32
 NEAR_NOTHING = -0.99  # where log1p of a float32 sum loses digits
 
 
-def exact_changes(judged: Judged, directions: Tensor, steps: Tensor) -> Tensor:
-    """log sum_c p_c exp(s w_c) - s w_y for steps (n, u) of units with directions (u, C): float64.
+def exact_changes(judged: Judged, head_weights: Tensor, steps: Tensor) -> Tensor:
+    """log sum_c p_c exp(s w_c) - s w_y for steps s (n, u) of units: float64.
 
-    p are the probabilities of the whole network and w = directions / T. The exponentials less one
-    are summed, so that a small change keeps its digits.
+    p are the probabilities of the whole network and w = head_weights (u, C) / T: what logits change
+    by with a unit. The exponentials less one are summed, so that a small change keeps its digits.
     """
-    w = directions.double() / judged.temperature
+    w = head_weights.double() / judged.temperature
     log_p = judged.log_probabilities
     changes = torch.empty_like(steps)
     size = max(1, NUMBERS // (w.shape[1] * max(1, steps.shape[1])))
@@ -41,86 +38,36 @@ def exact_changes(judged: Judged, directions: Tensor, steps: Tensor) -> Tensor:
     return changes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class HeadCurves:
-    """The changes of `exact_changes` for values that replace `origin` (n, u), in float32.
-
-    `weights` (u, C) are directions / T. An evaluation takes n * u * C exponentials.
-    """
-
-    judged: Judged
-    weights: Tensor
-    origin: Tensor
-
-    def of(self, units: Tensor) -> HeadCurves:
-        """See `types.Curves`."""
-        return HeadCurves(self.judged, self.weights[units], self.origin[:, units])
-
-    def at(self, values: Tensor) -> Tensor:
-        """See `types.Curves`."""
-        steps, moves = self._moves(values)
-        grown = self._grown(moves)
-        return grown - (steps * self._label_weights()).double()
-
-    def with_slopes(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """See `types.Curves`. The slope is the expected weight less the label's."""
-        steps, moves = self._moves(values)
-        own = self._label_weights()
-        chances = (self.judged.log_probabilities.float()[:, None] + moves).softmax(2)
-        slopes = (chances * self.weights).sum(2) - own
-        return self._grown(moves) - (steps * own).double(), slopes.double()
-
-    def holds(self, values: Tensor) -> Tensor:
-        """See `types.Curves`: everywhere."""
-        return torch.ones_like(values, dtype=torch.bool)
-
-    def _moves(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        steps = (values - self.origin).float()
-        return steps, steps[..., None] * self.weights
-
-    def _label_weights(self) -> Tensor:
-        return self.weights[:, self.judged.labels].T
-
-    def _grown(self, moves: Tensor) -> Tensor:
-        """log sum_c p_c exp(move_c), (n, u) float64; small ones keep their digits."""
-        sums = torch.einsum("nuc,nc->nu", moves.expm1(), self.judged.probabilities)
-        grown = sums.log1p()
-        large = ~((sums > HALF_GONE) & sums.isfinite())
-        if bool(large.any()):
-            image, unit = large.nonzero(as_tuple=True)
-            log_p = self.judged.log_probabilities.float()
-            grown[image, unit] = (log_p[image] + moves[image, unit]).logsumexp(1)
-        return grown.double()
-
-
-def head_table(judged: Judged, directions: Tensor) -> HermiteTable:
+def head_table(judged: Judged, head_weights: Tensor) -> HermiteTable:
     """The changes of `exact_changes` for all units, tabled once for all simulations of a layer.
 
     `TABLE_NODES` even steps reach from one that changes some logit by 20 less than another to one
     that changes it by 20 more; a step of 0 is a node. The error is about 1e-5 of that range.
     """
-    weights = directions.float() / judged.temperature
+    weights = head_weights.float() / judged.temperature
     widths = weights.amax(1) - weights.amin(1)
     reach = FARTHEST / widths.clamp_min(1e-12)
     origin = judged.activations.float().nan_to_num(0.0, 0.0, 0.0)
-    curves = HeadCurves(judged, weights, origin)
+    log_p = judged.log_probabilities.float()
+    own = weights[:, judged.labels].T
     values, slopes = [], []
-    for share in torch.linspace(-1, 1, TABLE_NODES, dtype=torch.float64).tolist():
-        value, slope = curves.with_slopes(origin.double() + share * reach)
-        values.append(value.float())
-        slopes.append(slope.float())
+    for share in torch.linspace(-1, 1, TABLE_NODES).tolist():
+        steps = (share * reach).expand_as(origin)
+        values.append(exact_changes(judged, head_weights, steps.double()).float())
+        chances = (log_p[:, None] + steps[..., None] * weights).softmax(2)
+        slopes.append((chances * weights).sum(2) - own)  # the expected weight less the label's
     return HermiteTable.through(origin, reach, torch.stack(values, 2), torch.stack(slopes, 2))
 
 
-def fits_table(judged: Judged, directions: Tensor) -> bool:
+def fits_table(judged: Judged, head_weights: Tensor) -> bool:
     """Whether a table of these units is small, and cheap enough to make."""
-    numbers = 4 * TABLE_NODES * len(judged.rows) * len(directions)
-    return numbers <= NUMBERS and directions.shape[1] <= TABLE_CLASSES
+    numbers = 4 * TABLE_NODES * len(judged.rows) * len(head_weights)
+    return numbers <= NUMBERS and head_weights.shape[1] <= TABLE_CLASSES
 
 
 def series(
     judged: Judged,
-    directions: Tensor,
+    head_weights: Tensor,
     activations: Tensor,
     low: Tensor,
     high: Tensor,
@@ -130,7 +77,7 @@ def series(
     Steps that change some logit by over 20 more than another are left to the straight lines.
     One product of probabilities (n, C) with exponentials (C, u G) gives all values at the nodes.
     """
-    w = directions.double() / judged.temperature
+    w = head_weights.double() / judged.temperature
     widths = w.amax(1) - w.amin(1)
     limit = FARTHEST / widths.clamp_min(1e-12)
     low = torch.maximum(low.double(), -limit)

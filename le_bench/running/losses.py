@@ -18,6 +18,7 @@ from le_bench.running.judged import Judged
 from le_bench.types import Curves, Images, Layer, Split, Temperature
 
 MEAN_POOLINGS = ("avg", "first", "none")  # activations are what a linear head reads
+HEAD = "directions"  # what caches call the weights of a linear head
 KEPT_NUMBERS = 2**26  # numbers of layer outputs that are kept
 CURVE_NUMBERS = 2**18  # images x units of a block, whose coefficients then stay near the processor
 
@@ -26,7 +27,7 @@ CURVE_NUMBERS = 2**18  # images x units of a block, whose coefficients then stay
 class LayerLosses:
     """Loss changes of one layer.
 
-    `tensors` are those of `loss_tensors`. With directions all follows from the logits alone;
+    `tensors` are those of `loss_tensors`. With head weights all follows from the logits alone;
     otherwise exact changes come from running the network through `ablator`, which is made when
     asked for.
     """
@@ -41,9 +42,9 @@ class LayerLosses:
     tables: dict[Split, HermiteTable] = field(default_factory=dict)
 
     @property
-    def directions(self) -> Tensor | None:
+    def head_weights(self) -> Tensor | None:
         """By how much logits grow with each unit, (U, C), if they are affine in it."""
-        return self.tensors.get("directions")
+        return self.tensors.get(HEAD)
 
     @property
     def rows(self) -> Mapping[Split, Tensor]:
@@ -55,9 +56,9 @@ class LayerLosses:
         """Rounding of float32 logits, or of float32 activations where changes follow from these."""
         sources = [each.logits for each in self.judged.values()]
         factor = 4.0
-        if self.directions is not None:
+        if self.head_weights is not None:
             sources = [each.activations.nan_to_num(0.0) for each in self.judged.values()]
-            factor = float(self.directions.abs().max())
+            factor = float(self.head_weights.abs().max())
         largest = max(float(each.abs().max()) for each in sources)
         return factor * torch.finfo(torch.float32).eps * largest / self.temperature.value
 
@@ -69,9 +70,9 @@ class LayerLosses:
     def changes(self, split: Split, units: slice, values: Tensor) -> Tensor:
         """See `types.Ablations`."""
         judged = self.judged[split]
-        if self.directions is not None:
+        if self.head_weights is not None:
             steps = values.double() - judged.activations[:, units].double()
-            return exact_changes(judged, self.directions[units], steps)
+            return exact_changes(judged, self.head_weights[units], steps)
         chosen = range(*units.indices(judged.activations.shape[1]))
         return network_changes(self.ablator(), self.images, judged, chosen, values[:, :, None])[
             :, :, 0
@@ -87,9 +88,9 @@ class LayerLosses:
             torch.arange(len(image)), max(1, NUMBERS // judged.logits.shape[1])
         ):
             at, which = image[some], number[some]
-            if self.directions is not None:
+            if self.head_weights is not None:
                 steps = given[some] - judged.activations[at, which].double()
-                w = self.directions[which].double() / judged.temperature
+                w = self.head_weights[which].double() / judged.temperature
                 moved = (judged.log_probabilities[at] + steps[:, None] * w).logsumexp(1)
                 own = w.gather(1, judged.labels[at][:, None])[:, 0]
                 collected.append(moved - steps * own)
@@ -132,14 +133,14 @@ class LayerLosses:
     def curves(self, split: Split, units: slice, low: Tensor, high: Tensor) -> Curves:
         """See `types.Ablations`."""
         judged = self.judged[split]
-        if self.directions is not None:
-            if fits_table(judged, self.directions):
+        if self.head_weights is not None:
+            if fits_table(judged, self.head_weights):
                 if split not in self.tables:
-                    self.tables[split] = head_table(judged, self.directions)
-                return self.tables[split].of(torch.arange(len(self.directions))[units])
+                    self.tables[split] = head_table(judged, self.head_weights)
+                return self.tables[split].of(torch.arange(len(self.head_weights))[units])
             own = judged.activations[:, units].float().nan_to_num(0.0, 0.0, 0.0)
             reach = (low.float() - own.amax(0), high.float() - own.amin(0))
-            return series(judged, self.directions[units], own, *reach)
+            return series(judged, self.head_weights[units], own, *reach)
         changes = self.tensors[f"changes_{split}"][:, units]
         return Splines.through(self.tensors["nodes"][units], changes)
 
@@ -149,14 +150,14 @@ def loss_tensors(
 ) -> dict[str, Tensor]:
     """What the losses of a layer follow from.
 
-    That is `directions` (U, C) if logits are affine in the activations, or else `nodes` (U, count)
-    and the changes there, `changes_val` and `changes_test` (n, U, count).
+    That is the head's weights (U, C) if logits are affine in the activations, or else `nodes`
+    (U, count) and the changes there, `changes_val` and `changes_test` (n, U, count).
 
     `mean` (U,) is what units are compared with, hence one of the nodes.
     """
     num_units = len(mean)
-    if ablator.rank_one and ablator.directions and ablator.layer.pooling in MEAN_POOLINGS:
-        return {"directions": ablator.directions[0][:num_units].float().cpu()}
+    if ablator.rank_one and ablator.unit_steps and ablator.layer.pooling in MEAN_POOLINGS:
+        return {HEAD: ablator.unit_steps[0][:num_units].float().cpu()}
     nodes = curve_nodes(judged, mean, count)
     tensors = {"nodes": nodes}
     for split, each in judged.items():

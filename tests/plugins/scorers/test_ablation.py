@@ -137,7 +137,7 @@ def test_curves_are_close_to_exact_losses(kind: Kind, layer: Layer) -> None:
         score(AblationScorer(mode="norm", exact=e), losses, simulated).values for e in (True, False)
     )
 
-    limit = 1e-5 if losses.directions is not None else 0.02
+    limit = 1e-5 if losses.head_weights is not None else 0.02
     assert float((exact - curved).abs().max()) < limit
 
 
@@ -223,7 +223,7 @@ def test_adam_equals_torch(kind: Kind, layer: Layer) -> None:
     losses = small_losses(small_model(kind), layer)
     simulated = simulate(losses)["val"]
     judged = losses.judged["val"]
-    assert losses.directions is not None
+    assert losses.head_weights is not None
     units = slice(0, simulated.shape[1])
     wide = torch.full((simulated.shape[1],), 20.0)
 
@@ -233,7 +233,7 @@ def test_adam_equals_torch(kind: Kind, layer: Layer) -> None:
     for unit in range(simulated.shape[1]):
         parameters = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (1.0, 0.0)]
         optimiser = torch.optim.Adam(parameters, lr=1e-2)
-        direction = losses.directions[unit].double() / TEMPERATURE
+        direction = losses.head_weights[unit].double() / TEMPERATURE
         for _ in range(100):
             optimiser.zero_grad()
             step = parameters[0] * simulated[:, unit].double() + parameters[1]
