@@ -12,7 +12,7 @@ from le_bench.testing.laws import (
     scorers,
     simulators,
 )
-from le_bench.testing.laws.common import (
+from le_bench.testing.laws.components import (
     files_by_content,
     hashable,
     key_by_options,

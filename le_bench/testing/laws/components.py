@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from le_bench.components import Component
-from le_bench.errors import NotApplicableError
 from le_bench.fingerprint import digest, fingerprint
 from le_bench.testing.laws.law import Law, law, raised
 from le_bench.testing.laws.options import varied
@@ -101,9 +100,3 @@ def _settings() -> dict[str, object]:
         "gradient mode": torch.is_grad_enabled(),
         "number of threads": torch.get_num_threads(),
     }
-
-
-def not_applicable_if(condition: bool, reason: str) -> None:
-    """Raise NotApplicableError with this reason if the condition holds."""
-    if condition:
-        raise NotApplicableError(reason)

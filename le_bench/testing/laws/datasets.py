@@ -9,9 +9,9 @@ import torch
 
 from le_bench.components import DatasetSource
 from le_bench.running.seeds import seed_everything
-from le_bench.testing.laws.common import not_applicable_if, torch_left_as_it_was
 from le_bench.testing.laws.comparing import changed, snapshot
-from le_bench.testing.laws.law import laws
+from le_bench.testing.laws.components import torch_left_as_it_was
+from le_bench.testing.laws.law import laws, not_applicable_if
 from le_bench.types import SPLITS, ProbeDataset
 
 LOOKED_AT = 8  # images of each split that are decoded

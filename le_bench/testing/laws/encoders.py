@@ -9,9 +9,9 @@ from torch import Tensor
 from le_bench.components import Encoder
 from le_bench.probing.images import ArrayImages
 from le_bench.running.seeds import seed_everything
-from le_bench.testing.laws.common import not_applicable_if, torch_left_as_it_was
 from le_bench.testing.laws.comparing import CLOSE, tensors_differ
-from le_bench.testing.laws.law import laws
+from le_bench.testing.laws.components import torch_left_as_it_was
+from le_bench.testing.laws.law import laws, not_applicable_if
 from le_bench.testing.laws.models import pictures
 
 CPU = torch.device("cpu")

@@ -12,7 +12,6 @@ from le_bench.errors import BenchError, NotApplicableError
 from le_bench.running.explaining import check_explanations
 from le_bench.running.seeds import seed_everything
 from le_bench.running.stages import global_state_kept
-from le_bench.testing.laws.common import not_applicable_if, torch_left_as_it_was
 from le_bench.testing.laws.comparing import (
     CLOSE,
     changed,
@@ -20,7 +19,8 @@ from le_bench.testing.laws.comparing import (
     renumbered,
     snapshot,
 )
-from le_bench.testing.laws.law import laws
+from le_bench.testing.laws.components import torch_left_as_it_was
+from le_bench.testing.laws.law import laws, not_applicable_if
 from le_bench.testing.laws.pretended import LostNumbersError, MixedDevicesError, pretended_device
 from le_bench.testing.laws.watching import WatchedMemory, tensors_of
 from le_bench.testing.pictures import Hidden, full_evidence, planted

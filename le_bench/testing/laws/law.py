@@ -89,3 +89,9 @@ def raised(error: BaseException) -> str:
             place = f" ({file.name}:{inner.tb_lineno})"
         inner = inner.tb_next
     return f"it raised {type(error).__name__}: {' '.join(str(error).split())}{place}"
+
+
+def not_applicable_if(condition: bool, reason: str) -> None:
+    """Raise NotApplicableError with this reason if the condition holds."""
+    if condition:
+        raise NotApplicableError(reason)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from le_bench.components import Scorer
 from le_bench.running.seeds import seed_everything
-from le_bench.testing.laws.common import not_applicable_if, torch_left_as_it_was
 from le_bench.testing.laws.comparing import CLOSE, changed, scores_differ, snapshot, tensors_differ
-from le_bench.testing.laws.law import laws
+from le_bench.testing.laws.components import torch_left_as_it_was
+from le_bench.testing.laws.law import laws, not_applicable_if
 from le_bench.testing.networks import small_losses, small_model
 from le_bench.types import Ablations, Activations, Layer, Score, Simulation, Split
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from le_bench.components import Simulator
 from le_bench.running.seeds import seed_everything
-from le_bench.testing.laws.common import torch_left_as_it_was
 from le_bench.testing.laws.comparing import (
     CLOSE,
     changed,
@@ -18,6 +17,7 @@ from le_bench.testing.laws.comparing import (
     snapshot,
     tensors_differ,
 )
+from le_bench.testing.laws.components import torch_left_as_it_was
 from le_bench.testing.laws.law import laws
 from le_bench.testing.laws.watching import tensors_of_view
 from le_bench.testing.pictures import full_view, planted
