@@ -75,10 +75,9 @@ def make_grids(
 ) -> tuple[Grid, ...]:
     """The grids of all experiments, by name; simulators with most cells come first.
 
-    Scorers and columns come in the order that `about` gives, else those with most cells first.
-
-    All simulators of a scorer have the same columns, so that a gap is seen as one. Where a cell
-    has both a result and a failure, the result counts.
+    Scorers and columns come in the order that `about` gives; scorers that it does not list by their
+    number of cells, columns by name. All simulators of a scorer have the same columns, so that a
+    gap is seen as one. Where a cell has both a result and a failure, the result counts.
     """
     scored: dict[tuple[str, str, str], dict[Place, Result]] = defaultdict(dict)
     failed: dict[tuple[str, str, str], dict[Place, Failure]] = defaultdict(dict)

@@ -235,7 +235,7 @@ def _write(folder: Path, results: Sequence[Result]) -> None:
         shutil.rmtree(writing, ignore_errors=True)
         raise ResultError(
             f"cannot write under {folder}: {error.strerror}; nothing was taken"
-        ) from (error)
+        ) from error
     settle(folder)
 
 

@@ -12,7 +12,6 @@ from le_bench.boards.comparing.contrasts import Contrast, Part
 from le_bench.boards.files import ResultError
 from le_bench.boards.grid import Column, Grid, make_grids, natural, unit_values
 from le_bench.boards.records import Result
-from le_bench.boards.statistics import Floats
 
 Row = Mapping[Column, Result]  # the layers of one explainer
 
@@ -94,8 +93,3 @@ def contrast_of(row: Row) -> Contrast:
     return tuple(
         Part(column, unit_values(result), sign / len(scored)) for column, result in scored.items()
     )
-
-
-def gap_contrast(gaps: Mapping[Column, Floats]) -> Contrast:
-    """The mean over layers of paired differences (U,)."""
-    return tuple(Part(column, values, 1 / len(gaps)) for column, values in gaps.items())
