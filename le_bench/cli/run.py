@@ -143,6 +143,8 @@ def command(
         )
         executor = LocalProcesses(recipe, count, workspace)
     try:
+        if progress.needed:
+            typer.echo("loading the probe dataset, models and encoders ...", err=True)
         check_inputs(workspace, progress)
         watch(opened, progress, executor)
     finally:
