@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Literal
 
@@ -50,6 +50,11 @@ class Preprocessing:
         for option, size in (("resize", self.resize), ("crop", self.crop)):
             require(size is None or size > 0, f"{option} is {size}; it must be at least 1")
         require(self.resize is not None or not self.squash, "squash needs `resize`")
+
+    @classmethod
+    def of(cls, options: object) -> Preprocessing:
+        """What a source's options of the same names ask for."""
+        return cls(**{option.name: getattr(options, option.name) for option in fields(cls)})
 
     def __call__(self, images: Sequence[np.ndarray]) -> Tensor:
         """The batch (B, 3, H, W) float32. Raises BenchError if sizes differ or are too small."""

@@ -54,19 +54,19 @@ class FactoryModel(ModelSource):
     interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
-        self._preprocessing()
+        Preprocessing.of(self)
 
     def load(self, device: torch.device) -> TargetModel:
         """Run the file, build the network and load its weights, in eval mode on `device`."""
         module = self._build()
         if self.checkpoint is not None:
             load_weights(module, self.checkpoint)
-        return TargetModel(self.function, module.to(device).eval(), self._preprocessing(), device)
+        return TargetModel(self.function, module.to(device).eval(), Preprocessing.of(self), device)
 
     def skeleton(self) -> TargetModel:
         """The network as the function gives it, on the CPU."""
         cpu = torch.device("cpu")
-        return TargetModel(self.function, self._build().eval(), self._preprocessing(), cpu)
+        return TargetModel(self.function, self._build().eval(), Preprocessing.of(self), cpu)
 
     def _build(self) -> nn.Module:
         function = self._function(_import_file(self.factory))
@@ -83,17 +83,6 @@ class FactoryModel(ModelSource):
                 f"{type(module).__name__}; it must return a torch.nn.Module"
             )
         return module
-
-    def _preprocessing(self) -> Preprocessing:
-        return Preprocessing(
-            mean=self.mean,
-            std=self.std,
-            scale=self.scale,
-            resize=self.resize,
-            crop=self.crop,
-            squash=self.squash,
-            interpolation=self.interpolation,
-        )
 
     def _function(self, module: ModuleType) -> Callable[..., Any]:
         function = vars(module).get(self.function)

@@ -57,18 +57,18 @@ class TorchHubModel(ModelSource):
             f"the code in {self.repository} would be run; read it, then give "
             "`trust_remote_code = true`",
         )
-        self._preprocessing()
+        Preprocessing.of(self)
 
     def load(self, device: torch.device) -> TargetModel:
         """Run the entry, load the weights, in eval mode on `device`."""
         module = self._build()
         load_weights(module, self.checkpoint)
-        return TargetModel(self.entry, module.to(device).eval(), self._preprocessing(), device)
+        return TargetModel(self.entry, module.to(device).eval(), Preprocessing.of(self), device)
 
     def skeleton(self) -> TargetModel:
         """The network as the entry gives it, on the CPU."""
         cpu = torch.device("cpu")
-        return TargetModel(self.entry, self._build().eval(), self._preprocessing(), cpu)
+        return TargetModel(self.entry, self._build().eval(), Preprocessing.of(self), cpu)
 
     def _build(self) -> nn.Module:
         folder = str(self.repository)
@@ -90,17 +90,6 @@ class TorchHubModel(ModelSource):
                 "torch.nn.Module"
             )
         return module
-
-    def _preprocessing(self) -> Preprocessing:
-        return Preprocessing(
-            mean=self.mean,
-            std=self.std,
-            scale=self.scale,
-            resize=self.resize,
-            crop=self.crop,
-            squash=self.squash,
-            interpolation=self.interpolation,
-        )
 
 
 @contextmanager
