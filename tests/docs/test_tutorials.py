@@ -75,3 +75,12 @@ def test_shown_output_is_held_line_by_line() -> None:
     assert not matches("a\nd", "a\nb\nd\n")
     assert not matches("...\nb\n...\na\n...", "a\nb\n")
     assert not matches("...\nb", "a\nbb\n")
+
+
+def test_the_explainer_is_that_of_the_readme() -> None:
+    """Two pages show one plugin; what is mended in one is mended in both."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    tutorial = next(path for path in TUTORIALS if path.stem == "explainer")
+    shown = next(each for each in blocks(tutorial.read_text()) if each.title == "nearest_word.py")
+
+    assert f"```python\n{shown.text}```" in readme
