@@ -102,19 +102,15 @@ def tau_b(first: Floats, second: Floats) -> Floats:
     return taus
 
 
-def rank_agreement(first: Sequence[Contrast], second: Sequence[Contrast]) -> RankAgreement:
-    """Agreement of two sides over the same P explainers; higher means are better.
-
-    Each explainer is the mean of its layers. Units are resampled within layers, the same for all
-    explainers and for both sides where these have a layer in common. There must be an explainer.
-    """
-    return rank_agreements([(first, second)])[0]
-
-
 def rank_agreements(
     pairs: Sequence[tuple[Sequence[Contrast], Sequence[Contrast]]],
 ) -> tuple[RankAgreement, ...]:
-    """The agreement of each pair of sides; contrasts that pairs share are resampled once."""
+    """The agreement of each pair of sides over the same P explainers; higher means are better.
+
+    Each explainer is the mean of its layers. Units are resampled within layers, the same for all
+    explainers and for both sides where these have a layer in common; contrasts that pairs share are
+    resampled once. There must be an explainer.
+    """
     distinct = {id(each): each for pair in pairs for side in pair for each in side}
     places = {which: place for place, which in enumerate(distinct)}
     drawn = resampled_contrasts(list(distinct.values()))

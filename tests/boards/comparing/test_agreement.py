@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from le_bench.boards.comparing.agreement import (
+    RankAgreement,
     average_ranks,
-    rank_agreement,
+    rank_agreements,
     rank_stability,
     tau_b,
     unit_correlations,
@@ -21,6 +22,11 @@ from le_bench.boards.comparing.contrasts import Contrast, Part, resampled_contra
 
 LAYER = ("cnn", "layer1")
 few = st.lists(st.integers(0, 4), min_size=2, max_size=8)
+
+
+def agreement_of(first: list[Contrast], second: list[Contrast]) -> RankAgreement:
+    """That of one pair of sides."""
+    return rank_agreements([(first, second)])[0]
 
 
 def side(rows: np.ndarray, layer: tuple[str, str] = LAYER) -> list[Contrast]:
@@ -72,7 +78,7 @@ def test_identical_orders_have_tau_1() -> None:
     """The same scores, or the same up to scale and offset, agree in every resample."""
     rows = np.random.default_rng(1).normal(size=(6, 30))
 
-    same = rank_agreement(side(rows), side(2 * rows + 5))
+    same = agreement_of(side(rows), side(2 * rows + 5))
 
     assert (same.tau, same.low, same.high) == (1.0, 1.0, 1.0)
     assert same.apart == 0.0
@@ -83,7 +89,7 @@ def test_reversed_orders_have_tau_minus_1() -> None:
     """Mirrored scores agree in nothing."""
     rows = np.random.default_rng(2).normal(size=(5, 30))
 
-    mirrored = rank_agreement(side(rows), side(-rows))
+    mirrored = agreement_of(side(rows), side(-rows))
 
     assert (mirrored.tau, mirrored.low, mirrored.high) == (-1.0, -1.0, -1.0)
     assert mirrored.apart == 1.0
@@ -95,7 +101,7 @@ def test_agreement_equals_a_slow_computation() -> None:
     first = random.normal(size=(5, 25)) + np.arange(5)[:, None] / 6
     second = first + random.normal(size=(5, 25))
 
-    found = rank_agreement(side(first), side(second))
+    found = agreement_of(side(first), side(second))
 
     one, other = resampled_contrasts(side(first)), resampled_contrasts(side(second))
     taus = [stats.kendalltau(a, b).statistic for a, b in zip(one, other, strict=True)]
@@ -119,7 +125,7 @@ def test_tau_intervals_cover_the_truth() -> None:
     def covers() -> bool:
         units = random.normal(size=60)
         sides = [side(mean[:, None] + units + random.normal(0, 1.0, size=(5, 60))) for mean in true]
-        found = rank_agreement(*sides)
+        found = agreement_of(*sides)
         return bool(found.low <= truth <= found.high)
 
     assert np.mean([covers() for _ in range(300)]) > 0.93
@@ -131,8 +137,8 @@ def test_winner_of_equal_explainers_changes_often() -> None:
     rows = random.normal(size=(2, 80))
     rows -= rows.mean(1, keepdims=True) - np.array([[1e-6], [0.0]])
 
-    even = rank_agreement(side(rows), side(rows)).changes[0]
-    clear = rank_agreement(side(rows + np.array([[2.0], [0.0]])), side(rows)).changes[0]
+    even = agreement_of(side(rows), side(rows)).changes[0]
+    clear = agreement_of(side(rows + np.array([[2.0], [0.0]])), side(rows)).changes[0]
 
     assert 0.4 < even < 0.6
     assert clear == 0.0
