@@ -203,14 +203,28 @@ def test_no_concepts_or_units() -> None:
 
 
 def test_padding_takes_no_part() -> None:
-    """A working set padded by places of infinite penalty has the weights of the set alone."""
+    """A working set padded by other concepts has the weights of the set alone."""
     problem = make_problem(num_concepts=12, num_units=1)
     gram, cross = problem.gram[None], problem.cross.T
-    l1 = torch.full((1, 12), PAPER.l1, dtype=torch.float64)
-    alone = WorkingSets(gram[:, :8, :8], cross[:, :8], 0 * cross[:, :8], l1[:, :8], PAPER.l2, 1e-10)
-    l1[:, 8:] = torch.inf
+    inside = torch.arange(12)[None] < 8
 
-    padded = solve_working_sets(WorkingSets(gram, cross, 0 * cross, l1, PAPER.l2, 1e-10))
+    padded, alone = (
+        solve_working_sets(
+            WorkingSets(
+                gram[:, :m, :m],
+                cross[:, :m],
+                0 * cross[:, :m],
+                inside[:, :m],
+                PAPER.l1,
+                PAPER.l2,
+                1e-10,
+            ),
+            most_steps=100,
+        )
+        for m in (12, 8)
+    )
 
-    assert not padded[:, 8:].any()
-    torch.testing.assert_close(padded[:, :8], solve_working_sets(alone), rtol=0, atol=1e-12)
+    assert padded[1].all()
+    assert alone[1].all()
+    assert not padded[0][:, 8:].any()
+    torch.testing.assert_close(padded[0][:, :8], alone[0], rtol=0, atol=1e-12)

@@ -22,9 +22,10 @@ from le_bench_plugins.explainers.linear.working_set import WorkingSets, solve_wo
 
 NUMBERS_AT_ONCE = 2**22  # in a matrix of units x concepts
 NUMBERS_OF_BATCH = 2**22  # in the Gram matrices of a batch
-UNITS_OF_BATCH = 256
+UNITS_OF_BATCH = 128
 FIRST_SIZE = 64
 LEAST_GROWTH = 48
+STEPS_OF_ROUND = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class Exact(RankingSolver):
     A round, for all unfinished units: the residual correlations of all concepts by one sparse
     product; each unit's working set is its support and the concepts that miss their optimality
     condition by most (64 in the first round, then at least 48 and at most twice the support more);
-    the nets over working sets are solved in batches (`solve_working_sets`). A unit is finished
-    when no concept outside its support misses its condition, |residual correlation| <= l1, by more
+    two steps are taken towards the nets over working sets, in batches (`solve_working_sets`): more
+    would be for sets that the next round changes. A unit is finished when it is optimal over its
+    working set and no concept outside misses its condition, |residual correlation| <= l1, by more
     than `tolerance`, as checked over all concepts: nothing is screened away for good.
 
     Laws: a unit's path does not depend on other units; no random numbers; the certificate of
@@ -91,13 +93,18 @@ class Exact(RankingSolver):
 
 
 class _Nets:
-    """The elastic nets of B units while they are solved: `weights` and `residual`, both (B, C)."""
+    """The elastic nets of B units while they are solved.
+
+    `weights` and `residual` are (B, C); `optimal` (B,) is whether the weights are the best over the
+    last working set.
+    """
 
     def __init__(self, problem: RankingProblem, cross: Tensor, start: Tensor | None) -> None:
         self.gram, self.cross, self.penalty = problem.gram, cross, problem.penalty
         self.in_float64 = cross.dtype == torch.float64
         self.weights = torch.zeros_like(cross) if start is None else start
         every = torch.arange(len(cross), device=cross.device)
+        self.optimal = torch.zeros(len(cross), dtype=torch.bool, device=cross.device)
         self.residual = cross.clone() if start is None else self._residual(every)
 
     def run(self, tolerance: float, most_rounds: int) -> None:
@@ -107,9 +114,7 @@ class _Nets:
             excess = self.residual[live].abs_() - self.penalty.l1
             supported = self.weights[live] != 0
             misses = ((excess > tolerance) & ~supported).sum(1)
-            going = misses > 0
-            if number == 0:
-                going |= supported.any(1)  # a start is no solution, however small its misses
+            going = (misses > 0) | (supported.any(1) & ~self.optimal[live])
             if not going.any():
                 break
             live, supported = live[going], supported[going]
@@ -166,17 +171,18 @@ class _Nets:
         def solve(batch: Tensor) -> None:
             size = int(sizes[batch].max())
             rows, concepts = live[batch][:, None], found[batch, :size]
-            padding = torch.arange(size, device=sizes.device) >= sizes[batch][:, None]
-            cross = self.cross[rows, concepts]
+            inside = torch.arange(size, device=sizes.device) < sizes[batch][:, None]
             sets = WorkingSets(
                 gram=self._grams(concepts),
-                cross=cross,
-                weights=self.weights[rows, concepts].masked_fill_(padding, 0.0),
-                l1=torch.full_like(cross, self.penalty.l1).masked_fill_(padding, torch.inf),
+                cross=self.cross[rows, concepts],
+                weights=self.weights[rows, concepts] * inside,
+                inside=inside,
+                l1=self.penalty.l1,
                 l2=self.penalty.l2,
                 tolerance=tolerance,
             )
-            self.weights[rows, concepts] = solve_working_sets(sets)
+            weights, optimal = solve_working_sets(sets, STEPS_OF_ROUND)
+            self.weights[rows, concepts], self.optimal[live[batch]] = weights, optimal
 
         side_by_side = torch.get_num_threads() if live.device.type == "cpu" else 1
         with one_thread(), ThreadPoolExecutor(side_by_side) as threads:

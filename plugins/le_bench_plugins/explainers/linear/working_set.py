@@ -12,69 +12,88 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-
-SWEEPS = 1
-MOST_STEPS = 200  # of sweeps and Newton; each lowers the objective, so this is never the end
+from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorkingSets:
     """Working sets of B units, padded to m concepts.
 
-    `gram` (B, m, m), `cross` (B, m), `weights` (B, m) to start from; `l1` (B, m) is the L1 penalty,
-    infinite where a place is padding; `l2` the other one, and `tolerance` by how much the
-    optimality condition of a weight of zero may be missed.
+    `gram` (B, m, m), `cross` (B, m), `weights` (B, m) to start from; `inside` (B, m) is which
+    places are no padding, whose weights are 0 and stay so. `l1` and `l2` are the penalties, and
+    `tolerance` is by how much the optimality condition of a weight of zero may be missed.
     """
 
     gram: Tensor
     cross: Tensor
     weights: Tensor
-    l1: Tensor
+    inside: Tensor
+    l1: float
     l2: float
     tolerance: float
 
-    def take(self, units: Tensor, weights: Tensor) -> WorkingSets:
-        """The problems of some of the units, from these weights."""
-        return WorkingSets(
-            self.gram[units], self.cross[units], weights, self.l1[units], self.l2, self.tolerance
+    def residual(self) -> Tensor:
+        """cross - gram * weights, (B, m)."""
+        return self.cross - (self.gram @ self.weights[..., None])[..., 0]
+
+    def take(self, units: Tensor) -> WorkingSets:
+        """The problems of some of the units."""
+        return replace(
+            self,
+            gram=self.gram[units],
+            cross=self.cross[units],
+            weights=self.weights[units],
+            inside=self.inside[units],
         )
 
 
-def solve_working_sets(sets: WorkingSets) -> Tensor:
-    """The weights (B, m) of all units. Units do not influence each other. Time: B * m^2 a step."""
+def solve_working_sets(sets: WorkingSets, most_steps: int) -> tuple[Tensor, Tensor]:
+    """The weights (B, m) of all units after at most so many steps, and which of them are optimal.
+
+    A step, a sweep and a Newton step, never raises a unit's objective. Units do not influence each
+    other. Time: B * m^2 a step.
+    """
     solved = sets.weights.clone()
+    optimal = torch.zeros(len(solved), dtype=torch.bool, device=solved.device)
     places = torch.arange(len(solved), device=solved.device)
-    for _ in range(MOST_STEPS):
-        weights, settled = _newton(sets, _sweep(sets))
-        slope = sets.cross - (sets.gram @ weights[..., None])[..., 0] - sets.l2 * weights
-        zero = weights == 0
-        miss = torch.where(zero, slope.abs() - sets.l1, (slope - sets.l1 * weights.sign()).abs())
-        done = miss.masked_fill(settled[:, None] & ~zero, 0.0).amax(1) <= sets.tolerance
-        solved[places] = weights
+    residual = sets.residual()
+    for _ in range(most_steps):
+        weights, settled = _newton(sets, _sweep(sets, residual))
+        sets = replace(sets, weights=weights)
+        residual = sets.residual()
+        done = _misses(sets, residual, settled) <= sets.tolerance
+        solved[places], optimal[places] = weights, done
         if done.all():
             break
         if done.any():
             going = ~done
-            places, sets = places[going], sets.take(going, weights[going])
-        else:
-            sets = replace(sets, weights=weights)
-    return solved
+            places, residual, sets = places[going], residual[going], sets.take(going)
+    return solved, optimal
 
 
-def _sweep(sets: WorkingSets) -> Tensor:
-    """Weights after some sweeps of coordinate descent."""
+def _misses(sets: WorkingSets, residual: Tensor, settled: Tensor) -> Tensor:
+    """By how much each unit misses its conditions at most, (B,); where settled, of zeros alone."""
+    slope = torch.sub(residual, sets.weights, alpha=sets.l2)
+    zero = sets.weights == 0
+    miss = torch.where(zero, slope.abs(), slope.mul(sets.weights.sign()).sub_(sets.l1).abs_())
+    miss = torch.where(zero, miss - sets.l1, miss)
+    return miss.masked_fill_(~sets.inside | (settled[:, None] & ~zero), 0.0).amax(1)
+
+
+def _sweep(sets: WorkingSets, residual: Tensor) -> Tensor:
+    """Weights after one sweep of coordinate descent. Uses up the residual."""
     weights = sets.weights.T.contiguous()
-    residual = sets.cross - (sets.gram @ sets.weights[..., None])[..., 0]
-    diagonal = sets.gram.diagonal(dim1=1, dim2=2).T.contiguous()
-    bound = sets.l1.T.contiguous()
-    scale = 1 / (diagonal + sets.l2)
-    scale = torch.where(bound.isinf(), 0.0, scale)
-    for _ in range(SWEEPS):
-        for j, old in enumerate(weights.unbind()):
-            wanted = torch.addcmul(residual[:, j], diagonal[j], old)
-            new = (wanted - wanted.clamp(-bound[j], bound[j])) * scale[j]
-            residual.addcmul_(sets.gram[:, j], (old - new)[:, None])
-            old.copy_(new)
+    diagonal = sets.gram.diagonal(dim1=1, dim2=2)
+    scale = torch.where(sets.inside, 1 / (diagonal + sets.l2), 0.0).T.contiguous()
+    own, lines = residual.unbind(1), sets.gram.unbind(1)
+    squares = diagonal.T.contiguous().unbind()
+    for left, line, square, inverse, old in zip(
+        own, lines, squares, scale.unbind(), weights.unbind(), strict=True
+    ):
+        wanted = torch.addcmul(left, square, old)
+        new = functional.softshrink(wanted, sets.l1).mul_(inverse)
+        residual.addcmul_(line, old.sub(new)[:, None])
+        old.copy_(new)
     return weights.T.contiguous()
 
 
@@ -89,10 +108,11 @@ def _newton(sets: WorkingSets, weights: Tensor) -> tuple[Tensor, Tensor]:
     gram, cross = _restricted(sets, support, inside)
     start = weights.gather(1, support).double() * inside
     signs = start.sign()
-    l1 = torch.where(inside, sets.l1.gather(1, support).double(), 0.0)
+    l1 = sets.l1 * signs.abs()
     damping = max(0.0, (1e-9 if weights.dtype == torch.float64 else 1e-5) - sets.l2)
-    ridge = torch.where(inside, sets.l2 + damping, 1.0)
-    factor, failed = torch.linalg.cholesky_ex(gram + torch.diag_embed(ridge))
+    ridge = sets.l2 + damping
+    gram.diagonal(dim1=1, dim2=2).add_(torch.where(inside, ridge, 1.0))
+    factor, failed = torch.linalg.cholesky_ex(gram)
     wanted = (cross - l1 * signs + damping * start)[..., None]
     solution = torch.cholesky_solve(wanted, factor)[..., 0] * inside
     solvable = (failed == 0) & solution.isfinite().all(1)
@@ -103,11 +123,10 @@ def _newton(sets: WorkingSets, weights: Tensor) -> tuple[Tensor, Tensor]:
     share = torch.where(flips, start / (start - solution), 1.0)
     first = share.amin(1, keepdim=True)
     blocked = torch.where(flips & (share <= first), 0.0, start + first * (solution - start))
-    values = []
-    for point in (projected, blocked):
-        slope = 0.5 * ((gram @ point[..., None])[..., 0] + sets.l2 * point) - cross
-        values.append((slope * point + l1 * point.abs()).sum(1))
-    better = torch.where((values[0] <= values[1])[:, None], projected, blocked)
+    points = torch.stack([projected, blocked], 2)
+    slopes = 0.5 * (gram @ points - damping * points) - cross[..., None]
+    values = (slopes * points + l1[..., None] * points.abs()).sum(1)
+    better = torch.where(values[:, :1] <= values[:, 1:], projected, blocked)
     moved = torch.zeros_like(weights)
     moved.scatter_(1, support, better.to(weights.dtype))
     return moved, solvable & ~flips.any(1)
@@ -127,5 +146,6 @@ def _restricted(sets: WorkingSets, support: Tensor, inside: Tensor) -> tuple[Ten
     first = torch.arange(num_units, device=support.device)[:, None, None] * size
     places = (first + support[:, :, None]) * size + support[:, None, :]
     gram = sets.gram.reshape(-1).index_select(0, places.view(-1)).view(places.shape).double()
-    both = inside[:, :, None] & inside[:, None, :]
-    return gram * both, sets.cross.gather(1, support).double() * inside
+    known = inside.double()
+    gram.mul_(known[:, :, None]).mul_(known[:, None, :])
+    return gram, sets.cross.gather(1, support).double() * inside
