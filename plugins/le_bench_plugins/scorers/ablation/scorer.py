@@ -55,7 +55,7 @@ class AblationScorer(Scorer):
     """
 
     name: ClassVar[str] = "ablation"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reference: ClassVar[str] = (
         'Oikarinen and Weng, "Linear Explanations for Individual Neurons", ICML 2024, section 4'
     )
