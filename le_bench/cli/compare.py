@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from le_bench.cli.session import BOARDS, Explainers, Layers, Models, Simulators
+from le_bench.cli.session import BOARDS, Explainers, Layers, Models, Scorers, Simulators
 from le_bench.errors import BenchError, DifferenceError, unknown_name
 
 if TYPE_CHECKING:
@@ -46,10 +46,7 @@ def command(
     layer: Layers = None,
     explainer: Explainers = None,
     simulator: Simulators = None,
-    scorer: Annotated[
-        list[str] | None,
-        typer.Option("--scorer", metavar="NAME", help="Only this scorer. Repeatable."),
-    ] = None,
+    scorer: Scorers = None,
     units: Annotated[
         int, typer.Option(min=0, metavar="N", help="Units to list on which a pair disagrees most.")
     ] = 3,

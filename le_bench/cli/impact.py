@@ -68,7 +68,9 @@ def command(
     from le_bench.types import ImpactOptions
 
     chosen = choose_device(device)
-    choices = Choices(experiment, settings, plugin, None, model, layer, None, limit_units)
+    choices = Choices(
+        experiment, settings, plugin, models=model, layers=layer, limit_units=limit_units
+    )
     opened = open_experiment(choices)
     asked = replace(opened.experiment, impact=opened.experiment.impact or ImpactOptions())
     partial = asked.units is not None

@@ -22,6 +22,7 @@ from le_bench.cli.session import (
     Opened,
     PluginFiles,
     Precision,
+    Scorers,
     Settings,
     Simulators,
     cache_folder,
@@ -45,6 +46,7 @@ def command(
     model: Models = None,
     layer: Layers = None,
     simulator: Simulators = None,
+    scorer: Scorers = None,
     limit_units: LimitUnits = None,
     precision: Precision = None,
     cache: Cache = None,
@@ -61,7 +63,16 @@ def command(
     from le_bench.running.store import Store
 
     choices = Choices(
-        experiment, settings, plugin, explainer, model, layer, simulator, limit_units, precision
+        experiment,
+        settings,
+        plugin,
+        explainer,
+        model,
+        layer,
+        simulator,
+        scorer,
+        limit_units,
+        precision,
     )
     opened = open_experiment(choices, to_run=False)
     remember_digests(cache)

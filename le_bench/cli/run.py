@@ -25,6 +25,7 @@ from le_bench.cli.session import (
     Opened,
     PluginFiles,
     Precision,
+    Scorers,
     Settings,
     Simulators,
     cache_folder,
@@ -53,6 +54,7 @@ def command(
     model: Models = None,
     layer: Layers = None,
     simulator: Simulators = None,
+    scorer: Scorers = None,
     limit_units: LimitUnits = None,
     device: Device = "auto",
     batch_size: Annotated[
@@ -115,7 +117,16 @@ def command(
 
     chosen = choose_device(device)
     choices = Choices(
-        experiment, settings, plugin, explainer, model, layer, simulator, limit_units, precision
+        experiment,
+        settings,
+        plugin,
+        explainer,
+        model,
+        layer,
+        simulator,
+        scorer,
+        limit_units,
+        precision,
     )
     opened = open_experiment(choices)
     partial = opened.experiment.units is not None

@@ -58,6 +58,9 @@ Simulators = Annotated[
     list[str] | None,
     typer.Option("--simulator", metavar="NAME", help="Only this simulator. Repeatable."),
 ]
+Scorers = Annotated[
+    list[str] | None, typer.Option("--scorer", metavar="NAME", help="Only this scorer. Repeatable.")
+]
 LimitUnits = Annotated[
     int | None,
     typer.Option(
@@ -85,13 +88,15 @@ class Choices:
     models: Sequence[str] | None = None
     layers: Sequence[str] | None = None
     simulators: Sequence[str] | None = None
+    scorers: Sequence[str] | None = None
     limit_units: int | None = None
     precision: str | None = None
 
     @property
     def selective(self) -> bool:
         """Whether only some of the experiment's rows are asked for."""
-        return bool(self.explainers or self.models or self.layers or self.simulators)
+        rows = (self.explainers, self.models, self.layers, self.simulators, self.scorers)
+        return any(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,7 @@ def open_experiment(choices: Choices, *, to_run: bool = True) -> Opened:
     table = select_rows(table, "explainers", choices.explainers or ())
     table = select_rows(table, "models", choices.models or ())
     table = select_rows(table, "simulators", choices.simulators or ())
+    table = select_rows(table, "scorers", choices.scorers or ())
     table = select_layers(table, choices.layers or ())
     if choices.limit_units is not None:
         table["units"] = choices.limit_units

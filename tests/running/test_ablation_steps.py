@@ -71,6 +71,26 @@ def test_run_scores_ablation_and_measures_impact(
     assert call(["leaderboard", "--check"]) == 0
 
 
+def test_only_named_scorers_run(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--scorer` leaves out the steps of the others, keeps their results and knows near misses."""
+    bench.edit(with_ablation)
+    bench.run("--scorer", "norm")
+    results = bench.folder / "leaderboards" / "results"
+    first = {result.cell.scorer for result in read_results(results)}
+
+    bench.run("--scorer", "correlation")
+    second = {result.cell.scorer for result in read_results(results)}
+    capsys.readouterr()
+    code = bench.run("--scorer", "corelation")
+
+    assert (first, second) == ({"norm"}, {"norm", "correlation"})
+    assert code == 2
+    assert (
+        "--scorer corelation: unknown scorer 'corelation'; did you mean 'correlation'?"
+        in capsys.readouterr().err
+    )
+
+
 def test_impact_command_needs_no_explanations(bench: Bench, capsys: pytest.CaptureFixture) -> None:  # type: ignore[type-arg]
     """It writes a table of its own into a folder without any result, and finds steps again."""
     command = [
