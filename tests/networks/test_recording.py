@@ -9,54 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from le_bench.errors import LayerError
-from le_bench.networks.preprocessing import Preprocessing
 from le_bench.networks.recording import record_activations
 from le_bench.probing.images import ArrayImages
-from le_bench.types import Layer, Pooling, TargetModel
+from le_bench.types import Layer, TargetModel
 
-NUM_IMAGES = 11
-SIDE = 6
-
-
-class Attention(nn.Module):
-    """Gives a tuple, as nn.MultiheadAttention does: values first, then weights."""
-
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        return tokens * 2, tokens.mean(1)
-
-
-class Network(nn.Module):
-    """A map, an in-place layer behind it, tokens, a tuple, a reused and a bypassed module."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 5, 3)
-        self.relu = nn.ReLU(inplace=True)
-        self.attention = Attention()
-        self.shared = nn.Tanh()
-        self.idle = nn.Linear(1, 1)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(nn.Linear(5, 4), nn.ReLU(inplace=True), nn.Linear(4, 3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        maps = self.relu(self.conv(images))
-        tokens, _ = self.attention(maps.flatten(2).transpose(1, 2))
-        mixed = self.shared(self.shared(tokens))
-        return self.classifier(self.pool(maps).flatten(1) + mixed.mean(1))
-
-
-def draw_images(seed: int = 0) -> ArrayImages:
-    """Noise images."""
-    random = np.random.default_rng(seed)
-    return ArrayImages(random.integers(0, 256, (NUM_IMAGES, SIDE, SIDE, 3), dtype=np.uint8))
-
-
-def make_model(module: nn.Module | None = None) -> TargetModel:
-    """A target model on the CPU with seeded random weights."""
-    torch.manual_seed(0)
-    module = module or Network()
-    return TargetModel("network", module.eval(), Preprocessing(), torch.device("cpu"))
+from .small_network import NUM_IMAGES, draw_images, make_model, num_hooks
 
 
 def plain_hook(model: TargetModel, path: str, images: ArrayImages) -> Tensor:
@@ -72,11 +29,6 @@ def plain_hook(model: TargetModel, path: str, images: ArrayImages) -> Tensor:
         model.module(model.preprocess(images.read(range(len(images)))))
     handle.remove()
     return kept[0]
-
-
-def num_hooks(module: nn.Module) -> int:
-    """Hooks left on a module and all below it."""
-    return sum(len(part._forward_hooks) for part in module.modules())
 
 
 def test_one_pass_records_what_separate_hooks_see() -> None:
@@ -218,89 +170,6 @@ def test_weights_images_and_hooks_are_left_alone() -> None:
     assert np.array_equal(pixels, images.values)
 
 
-class Fails(nn.Module):
-    """Breaks on the second batch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Identity()
-        self.passes = 0
-
-    def forward(self, images: Tensor) -> Tensor:
-        self.passes += 1
-        result: Tensor = self.first(images)
-        if self.passes == 2:
-            raise RuntimeError("out of memory")
-        return result
-
-
-def test_hooks_are_removed_after_an_exception() -> None:
-    """A network that breaks half-way is left without hooks, and its error comes through."""
-
-    class Twice(nn.Sequential):
-        def forward(self, images: Tensor) -> Tensor:
-            return self[1](self[0](images))
-
-    model = make_model(Twice(Fails(), nn.Identity()))
-
-    with pytest.raises(RuntimeError, match="out of memory"):
-        record_activations(model, draw_images(), [Layer("0"), Layer("1")], batch_size=4)
-
-    assert num_hooks(model.module) == 0
-
-
-@pytest.mark.parametrize(
-    ("path", "pooling", "message"),
-    [
-        (
-            "conv",
-            "first",
-            "layer 'conv' gives shape (11, 5, 4, 4) (images first), which pooling 'first' does not "
-            "fit; the poolings that fit are: avg, max",
-        ),
-        (
-            "conv",
-            "none",
-            "layer 'conv' gives shape (11, 5, 4, 4) (images first), which pooling 'none' does not "
-            "fit; the poolings that fit are: avg, max",
-        ),
-        (
-            "attention",
-            "none",
-            "layer 'attention' gives shape (11, 16, 5) (images first), which pooling 'none' does "
-            "not fit; the poolings that fit are: avg, max, first",
-        ),
-        (
-            "classifier.0",
-            "first",
-            "layer 'classifier.0' gives shape (11, 4) (images first), which pooling 'first' does "
-            "not fit; the poolings that fit are: avg, max, none",
-        ),
-        (
-            "shared",
-            "avg",
-            "layer 'shared' runs more than once in a forward pass, so its activations are "
-            "ambiguous; choose a layer that runs once: list them with `le-bench layers MODEL`",
-        ),
-        (
-            "idle",
-            "avg",
-            "the forward pass does not run 'idle' (the network may use a shortcut that bypasses "
-            "the module); choose another layer: list them with `le-bench layers MODEL`",
-        ),
-    ],
-)
-def test_unfit_layers_are_refused(path: str, pooling: Pooling, message: str) -> None:
-    """What cannot be recorded is named with its shape and what would fit; hooks are removed."""
-    model = make_model()
-
-    with pytest.raises(LayerError) as caught:
-        record_activations(model, draw_images(), [Layer("conv", "max"), Layer(path, pooling)])
-
-    assert str(caught.value) == message
-    assert num_hooks(model.module) == 0
-
-
 class Gives(nn.Module):
     """Gives whatever it is told, for any input."""
 
@@ -310,36 +179,6 @@ class Gives(nn.Module):
 
     def forward(self, images: Tensor) -> object:
         return self.output
-
-
-@pytest.mark.parametrize(
-    ("output", "message"),
-    [
-        (
-            "text",
-            "layer '0' gives str without a tensor; choose another layer: list them with "
-            "`le-bench layers MODEL`",
-        ),
-        (
-            torch.zeros(16, NUM_IMAGES, 5),
-            "layer '0' gives shape (16, 11, 5) for 11 images, which do not come first; choose "
-            "another layer: list them with `le-bench layers MODEL`",
-        ),
-        (
-            torch.zeros(NUM_IMAGES),
-            "layer '0' gives shape (11,) (images first), which pooling 'avg' does not fit; the "
-            "poolings that fit are: none at all",
-        ),
-    ],
-)
-def test_odd_outputs_are_refused(output: object, message: str) -> None:
-    """Outputs without a tensor, with images elsewhere or without units are named."""
-    model = make_model(nn.Sequential(Gives(output)))
-
-    with pytest.raises(LayerError) as caught:
-        record_activations(model, draw_images(), [Layer("0")])
-
-    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
@@ -357,9 +196,3 @@ def test_first_tensor_of_a_container_counts(output: Sequence[object]) -> None:
     recorded = record_activations(model, draw_images(), [Layer("0")])
 
     assert torch.equal(recorded[Layer("0")].values, torch.ones(NUM_IMAGES, 2))
-
-
-def test_batch_size_must_be_positive() -> None:
-    """A batch of nothing is refused."""
-    with pytest.raises(ValueError, match="batch_size is 0; it must be at least 1"):
-        record_activations(make_model(), draw_images(), [Layer("conv")], batch_size=0)
