@@ -228,3 +228,24 @@ def test_padding_takes_no_part() -> None:
     assert alone[1].all()
     assert not padded[0][:, 8:].any()
     torch.testing.assert_close(padded[0][:, :8], alone[0], rtol=0, atol=1e-12)
+
+
+def test_only_optimal_units_are_called_so() -> None:
+    """After one step those units are called optimal that have scikit-learn's weights."""
+    problem = make_problem(num_concepts=12, num_units=40)
+    shape = problem.cross.T.shape
+    sets = WorkingSets(
+        problem.gram.expand(len(problem.cross.T), -1, -1),
+        problem.cross.T,
+        torch.zeros(shape, dtype=torch.float64),
+        torch.ones(shape, dtype=torch.bool),
+        PAPER.l1,
+        PAPER.l2,
+        1e-10,
+    )
+
+    weights, optimal = solve_working_sets(sets, most_steps=1)
+
+    close = torch.isclose(weights, solve_with_sklearn(problem).T, rtol=0, atol=1e-6).all(1)
+    assert 0 < optimal.sum() < len(optimal)
+    assert torch.equal(optimal, close)

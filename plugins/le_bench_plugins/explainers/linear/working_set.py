@@ -75,8 +75,8 @@ def _misses(sets: WorkingSets, residual: Tensor, settled: Tensor) -> Tensor:
     """By how much each unit misses its conditions at most, (B,); where settled, of zeros alone."""
     slope = torch.sub(residual, sets.weights, alpha=sets.l2)
     zero = sets.weights == 0
-    miss = torch.where(zero, slope.abs(), slope.mul(sets.weights.sign()).sub_(sets.l1).abs_())
-    miss = torch.where(zero, miss - sets.l1, miss)
+    of_others = (slope - sets.l1 * sets.weights.sign()).abs()
+    miss = torch.where(zero, slope.abs() - sets.l1, of_others)
     return miss.masked_fill_(~sets.inside | (settled[:, None] & ~zero), 0.0).amax(1)
 
 
