@@ -78,8 +78,20 @@ def _join(slices: Sequence[Future[Tensor]], device: torch.device) -> Tensor:
             f"images of {len(sizes)} sizes, such as {first} and {last}, cannot form a batch; give "
             "the model `resize` and `crop`"
         )
-    batch = parts[0] if len(parts) == 1 else torch.cat(parts)
+    batch = parts[0] if len(parts) == 1 else _concatenated(parts)
     return batch.pin_memory() if device.type == "cuda" else batch
+
+
+def _concatenated(parts: Sequence[Tensor]) -> Tensor:
+    """torch.cat of parts on the CPU in their memory format, float32 by numpy.
+
+    For large copies torch starts threads of its own, which get in the way of the network's.
+    """
+    if any(part.dtype != torch.float32 or part.device.type != "cpu" for part in parts):
+        return torch.cat(parts)
+    arrays = [part.detach().numpy() for part in parts]
+    whole = np.empty_like(arrays[0], shape=(sum(map(len, arrays)), *arrays[0].shape[1:]))
+    return torch.from_numpy(np.concatenate(arrays, out=whole))
 
 
 def _arrived(

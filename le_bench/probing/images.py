@@ -102,7 +102,7 @@ def decode_image(source: Path | io.BytesIO) -> np.ndarray:
     Orientation tags are not obeyed, as in torchvision's ImageFolder; transparency is dropped.
     """
     with Image.open(source) as picture:
-        return np.array(picture.convert("RGB"))
+        return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def read_each(

@@ -28,9 +28,9 @@ from le_bench.networks.recording import record_activations
 from le_bench.probing.images import FileImages
 from le_bench.types import Activations, Layer, Precision, TargetModel
 
-NUM_IMAGES = 64
+NUM_IMAGES = 128
 BATCH = 32
-ROUNDS = 2
+ROUNDS = 5
 LAYERS = (Layer("layer1"), Layer("layer2"), Layer("layer3"), Layer("layer4"))
 IMAGENET = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), resize=256, crop=224)
 

@@ -58,6 +58,25 @@ def test_batches_come_in_order(readers: int, batch_size: int) -> None:
     assert [len(part) for part, _ in batches[:-1]] == [batch_size] * (len(batches) - 1)
 
 
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_batch_of_several_slices_keeps_the_memory_format(
+    channels_last: bool, dtype: torch.dtype
+) -> None:
+    """As torch.cat would: what is read in one piece and in slices is laid out alike."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def preprocess(images: Sequence[np.ndarray]) -> Tensor:
+        return Preprocessing()(images).to(dtype).contiguous(memory_format=layout)
+
+    reading = read_batches(Numbered(3 * SLICE), range(3 * SLICE), preprocess, 3 * SLICE, CPU)
+    [(_, batch)] = reading
+
+    parts = [preprocess(Numbered(3 * SLICE).read([row])) for row in range(3 * SLICE)]
+    assert torch.equal(batch, torch.cat(parts))
+    assert batch.stride() == torch.cat(parts).stride()
+
+
 def test_memory_is_bounded() -> None:
     """Two batches are read ahead of the caller's and no more, however slow the caller is."""
     images = Numbered(10 * SLICE)
