@@ -82,7 +82,7 @@ def _join(slices: Sequence[Future[Tensor]], device: torch.device) -> Tensor:
     return batch.pin_memory() if device.type == "cuda" else batch
 
 
-def _concatenated(parts: Sequence[Tensor]) -> Tensor:
+def _concatenated(parts: list[Tensor]) -> Tensor:
     """torch.cat of parts on the CPU in their memory format, float32 by numpy.
 
     For large copies torch starts threads of its own, which get in the way of the network's.
