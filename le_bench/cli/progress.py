@@ -22,6 +22,7 @@ class StepLog:
     def __init__(self, total: int, stream: TextIO) -> None:
         self._total = total
         self._done = 0
+        self._failed: list[str] = []
         self._stream = stream
         self._bar: Progress | None = None
         if stream.isatty() and not os.environ.get("CI"):
@@ -59,9 +60,18 @@ class StepLog:
             self._bar.update(self._task, advance=1, description=f"{step.stage} {step.title}")
             if outcome.state != "failed":
                 return
-        detail = f"{outcome.seconds:.2f} s" if outcome.state == "done" else outcome.reason
-        line = f"[{self._done}/{self._total}] {step.stage} {step.title}: {outcome.state}, {detail}"
+        name = f"{step.stage} {step.title}"
+        if outcome.state == "failed":
+            self._failed.append(name)
+        line = f"[{self._done}/{self._total}] {name}: {outcome.state}, {self._detail(outcome)}"
         if self._bar is not None:
             self._bar.console.print(line, markup=False, highlight=False)
         else:
             print(line, file=self._stream, flush=True)
+
+    def _detail(self, outcome: Outcome) -> str:
+        """How long a step took or why it failed; of a skipped one only the step that it needs."""
+        if outcome.state == "done":
+            return f"{outcome.seconds:.2f} s"
+        needed = (name for name in self._failed if outcome.reason.startswith(f"{name}: "))
+        return next((f"needs {name}" for name in needed), outcome.reason)

@@ -84,7 +84,7 @@ class RunProvenance:
         found = {}
         for key, record in constants.items():
             encoder = self.plan.steps[key].encoder
-            if encoder is not None:
+            if encoder is not None and "impossible" not in record:
                 name = names[encoder]
                 found[name] = Constants(name, record["a"], record["b"], record["source"])
         return tuple(found[name] for name in sorted(found))

@@ -114,22 +114,29 @@ def _embed_images(workspace: Workspace, step: Step) -> Artifact:
 def _embed_texts(workspace: Workspace, step: Step) -> Artifact:
     own = workspace.own_texts()
     texts = own if step.concepts is None else step.concepts.resolve(own)
+    if not texts:  # of a dataset without any; what needs them says so itself
+        return Artifact({"values": torch.empty(0, 0)}, {"texts": []})
     values = _encoder(step).encode_texts(texts, workspace.device)
     return Artifact({"values": unit_rows(values)}, {"texts": list(texts)})
 
 
 def _calibrate(workspace: Workspace, step: Step) -> Artifact:
-    """Constants of the encoder, fitted on train and val images if it does not come with them."""
+    """Constants of the encoder, fitted on train and val images if it does not come with them.
+
+    Where neither is possible the reason is kept, for those who ask for the constants: encodings
+    alone need none.
+    """
     encoder = _encoder(step)
     constants = encoder.constants()
     if constants is None:
         dataset = workspace.dataset
         truth = dataset.concept_presence or dataset.label_presence
         if truth is None:
-            raise BenchError(
+            reason = (
                 f"encoder '{encoder.name}' has no constants a and b, and probe dataset "
                 f"'{dataset.name}' has no labels to fit them on; give a and b in the experiment"
             )
+            return Artifact({}, {"impossible": reason})
         views = [workspace.view(step, split) for split in ("train", "val")]
         seen = truth.take(torch.cat([view.rows for view in views]))
         occurring = seen.values.amax(0) > 0

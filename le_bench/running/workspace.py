@@ -195,8 +195,13 @@ class StoredEncodings:
         return torch.stack([known[text] for text in texts])
 
     def calibration(self, encoder: Encoder) -> Calibration:
-        """The constants given with the encoder or fitted on this dataset."""
+        """The constants given with the encoder or fitted on this dataset.
+
+        Raises BenchError if there are none and no labels to fit them on.
+        """
         record = self._workspace.artifact(self._of(encoder, "calibrate")[0].key).record
+        if "impossible" in record:
+            raise BenchError(record["impossible"])
         return Calibration(
             record["a"],
             record["b"],

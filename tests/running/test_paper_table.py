@@ -62,7 +62,13 @@ def write_weights(folder: Path, models: Iterable[str]) -> dict[str, Path]:
     ("models", "classes", "per_class"),
     [
         pytest.param(["ResNet-50"], FEW, 4, id="few classes"),
-        pytest.param(["ResNet-50", "ViT-B-16"], ALL, 2, id="all", marks=pytest.mark.slow),
+        pytest.param(
+            ["ResNet-50", "ViT-B-16"],
+            ALL,
+            2,
+            id="all",
+            marks=[pytest.mark.slow, pytest.mark.timeout(7200)],  # half an hour on two cores
+        ),
     ],
 )
 def test_table_2_comes_to_its_board(

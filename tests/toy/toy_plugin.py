@@ -20,6 +20,7 @@ from le_bench.errors import BenchError, NotApplicableError
 from le_bench.probing.presence import label_presence
 from le_bench.probing.splits import seeded_splits
 from le_bench.types import (
+    Calibration,
     ConceptSet,
     Evidence,
     Explanation,
@@ -133,6 +134,11 @@ class ToyEncoder(Encoder):
     """Mean colours against made-up directions of words."""
 
     name: ClassVar[str] = "toy"
+
+    a: float | None = None
+
+    def constants(self) -> Calibration | None:
+        return None if self.a is None else Calibration(self.a, -0.5, "given")
 
     def encode_images(self, images: Images, device: torch.device) -> Tensor:
         pixels = np.stack(images.read(range(len(images)))).astype(np.float32)
