@@ -46,6 +46,11 @@ class AddressedFile:
     url: str
     sha256: str = ""
 
+    @classmethod
+    def named_by_hash(cls, url: str) -> AddressedFile:
+        """One whose name ends in the beginning of its hash, as torchvision's do."""
+        return cls(url, sha256=Path(urlparse(url).path).stem.rpartition("-")[2])
+
     @property
     def place(self) -> Path:
         """Where torch looks for it and where a download goes."""
@@ -120,19 +125,22 @@ class HubFile:
         return repository, revision or None
 
 
-def missing_weights(title: str, file: HostedFile) -> str:
-    """What to do about a file that is not on this machine; empty if it is."""
+def missing_weights(title: str, file: HostedFile, option: str = "checkpoint") -> str:
+    """What to do about a file that is not on this machine; empty if it is.
+
+    `option` is the component's option that takes a file in its place.
+    """
     if file.path() is not None:
         return ""
     return (
         f"{title}: its weights are not on this machine; {file.advice()}, or give the file as "
-        "`checkpoint`"
+        f"`{option}`"
     )
 
 
-def fetch_weights(title: str, file: HostedFile) -> None:
+def fetch_weights(title: str, file: HostedFile, option: str = "checkpoint") -> None:
     """Download a file unless it is here. Raises MissingFileError that says how to get it."""
-    message = missing_weights(title, file)
+    message = missing_weights(title, file, option)
     if not message:
         return
     try:
@@ -142,11 +150,11 @@ def fetch_weights(title: str, file: HostedFile) -> None:
         raise MissingFileError(f"{message} (the download failed: {reason})") from error
 
 
-def present_weights(title: str, file: HostedFile) -> Path:
+def present_weights(title: str, file: HostedFile, option: str = "checkpoint") -> Path:
     """Where a file lies on this machine. Raises MissingFileError that says how to get it."""
     path = file.path()
     if path is None:
-        raise MissingFileError(missing_weights(title, file))
+        raise MissingFileError(missing_weights(title, file, option))
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 from le_bench.components import Component
 from le_bench.errors import MissingFileError
@@ -10,10 +11,22 @@ from le_bench.planning.experiment import Experiment
 
 
 def components_of(experiment: Experiment) -> Iterator[Component]:
-    """Every component of an experiment that may need files: dataset, models, encoders."""
-    yield experiment.dataset.component
-    yield from (row.component for row in experiment.models)
-    yield from experiment.encoders.values()
+    """Every component of an experiment, each once; those in options of others come after them."""
+    waiting: list[Component] = [
+        experiment.dataset.component,
+        *(row.component for row in experiment.models),
+        *experiment.encoders.values(),
+        *(row.component for row in experiment.explainers),
+        *(row.component for row in experiment.simulators),
+        *(row.component for row in experiment.scorers),
+    ]
+    found: dict[Component, None] = {}
+    for component in waiting:  # grows while it is walked
+        if component not in found:
+            found[component] = None
+            options = (getattr(component, option.name) for option in fields(component))
+            waiting += [value for value in options if isinstance(value, Component)]
+    yield from found
 
 
 def fetch_files(experiment: Experiment) -> None:

@@ -48,6 +48,39 @@ def test_an_experiment_with_missing_files_does_not_run(
     assert list(tmp_path.iterdir()) == []
 
 
+SEGMENTER = (
+    "segmenter lraspp_mobilenet_v3_large: its weights are not on this machine; fetch "
+    "https://download.pytorch.org/models/lraspp_mobilenet_v3_large-d234d4ea.pth and put it at "
+    "{place} (`TORCH_HOME` moves that folder), or give the file as `segmenter_weights`"
+)
+
+
+def test_weights_of_an_explainer_are_told_before_a_run(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plan, doctor and run name the file of NetDissect's segmenter; nothing is computed."""
+    monkeypatch.setenv("TORCH_HOME", str(bench.folder / "torch"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    bench.edit(
+        lambda text: text.replace(
+            'use = "toy-label"', 'use = "netdissect"\nsegmenter = "lraspp_mobilenet_v3_large"'
+        )
+    )
+    place = bench.folder / "torch/hub/checkpoints/lraspp_mobilenet_v3_large-d234d4ea.pth"
+    plugin = ("--plugin", str(bench.plugin))
+
+    plan = call(["plan", "toy.toml", "--json", *plugin])
+    missing = json.loads(capsys.readouterr().out)["missing"]
+    doctor = call(["doctor", "toy.toml", *plugin])
+    run = bench.run()
+
+    message = SEGMENTER.format(place=place)
+    assert (plan, doctor, run) == (6, 6, 6)
+    assert missing == [message]
+    assert f"{message} (the download failed: HF_HUB_OFFLINE is set)" in capsys.readouterr().err
+    assert not (bench.folder / "leaderboards").exists()
+
+
 def test_an_encoder_tells_its_work() -> None:
     """As counted by hand: the matrices of a ViT-B/32's blocks for 50 tokens are most of it."""
     work = encoder_work(OpenCLIPEncoder("ViT-B-32", "openai"))

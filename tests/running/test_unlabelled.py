@@ -22,8 +22,8 @@ SETTINGS = (
     "allow_same_encoder=true",
 )
 NO_CONSTANTS = (
-    "encoder 'toy' has no constants a and b, and probe dataset 'pictures' has no labels to fit them "
-    "on; give a and b in the experiment"
+    "encoder 'toy' has no constants a and b, and probe dataset 'pictures' has no labels to fit "
+    "them on; give a and b in the experiment"
 )
 
 

@@ -133,9 +133,8 @@ class TorchvisionModel(ModelSource):
         return self._enum()[self.weights] if self.weights else None
 
     def _hosted(self) -> AddressedFile:
-        """The library's file; its name ends in the beginning of its hash."""
-        url = str(self._member().url)
-        return AddressedFile(url, sha256=Path(url).stem.rpartition("-")[2])
+        """The library's file of the weights."""
+        return AddressedFile.named_by_hash(str(self._member().url))
 
     def _build(self) -> nn.Module:
         """The network as the library builds it for these weights, with random ones."""

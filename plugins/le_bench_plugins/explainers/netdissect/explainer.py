@@ -14,6 +14,12 @@ from le_bench import hookimpl
 from le_bench.components import Explainer
 from le_bench.errors import NotApplicableError, unknown_name
 from le_bench.fingerprint import path_digest
+from le_bench.networks.hosted import (
+    AddressedFile,
+    fetch_weights,
+    missing_weights,
+    weights_identity,
+)
 from le_bench.types import (
     ConceptSet,
     Evidence,
@@ -26,7 +32,12 @@ from le_bench.types import (
 )
 from le_bench_plugins.explainers.netdissect.counting import Union, count
 from le_bench_plugins.explainers.netdissect.masks import masks_without
-from le_bench_plugins.explainers.netdissect.segmenters import SegmentedMasks, load_segmenter
+from le_bench_plugins.explainers.netdissect.segmenters import (
+    TRANSFORMERS,
+    SegmentedMasks,
+    hosted_weights,
+    load_segmenter,
+)
 from le_bench_plugins.explainers.netdissect.tally import Tally
 from le_bench_plugins.explainers.positions.statistics import (
     SHARES,
@@ -108,6 +119,31 @@ class NetDissect(Explainer):
             "segmenter_weights need the name of their network as `segmenter`",
         )
         require(self.memory_mib >= 1, f"memory_mib is {self.memory_mib}; it must be at least 1")
+
+    def identity(self) -> str:
+        """The digest of the segmenter's published weights, if they are in use."""
+        file = self._hosted()
+        return "" if file is None else weights_identity(file)
+
+    def missing(self) -> str:
+        """How to get the segmenter's published weights, if they are needed and not here."""
+        file = self._hosted()
+        return "" if file is None else missing_weights(self._title, file, "segmenter_weights")
+
+    def fetch(self) -> None:
+        """Download the segmenter's published weights, if they are needed and not here."""
+        file = self._hosted()
+        if file is not None:
+            fetch_weights(self._title, file, "segmenter_weights")
+
+    @property
+    def _title(self) -> str:
+        return f"segmenter {self.segmenter}"
+
+    def _hosted(self) -> AddressedFile | None:
+        if self.segmenter in ("", TRANSFORMERS) or self.segmenter_weights is not None:
+            return None
+        return hosted_weights(self.segmenter)
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
         """The best label of each unit. Raises NotApplicableError without masks or maps."""
@@ -193,7 +229,7 @@ class NetDissect(Explainer):
         weights = self.segmenter_weights
         return {
             "segmenter": self.segmenter,
-            "weights": "" if weights is None else path_digest(weights),
+            "weights": self.identity() if weights is None else path_digest(weights),
             "words": self.concepts.resolve(evidence.vocabulary),
         }
 

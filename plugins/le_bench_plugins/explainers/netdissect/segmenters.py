@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError, unknown_name
+from le_bench.networks.hosted import AddressedFile, present_weights
 from le_bench.networks.weights import LOAD_FAILURES, load_weights, read_weights
 from le_bench.types import Images, PixelLabels
 
@@ -80,7 +81,7 @@ def load_segmenter(
     """A segmentation network by its name in torchvision, or "transformers" with a folder.
 
     A network of torchvision has the classes and the preprocessing of its published weights;
-    `weights` is a file of them, or None to let torchvision fetch them. A folder is what
+    `weights` is a file of them, or None for the one that torchvision keeps. A folder is what
     `save_pretrained` writes: of a semantic segmenter with its own classes, or of a CLIPSeg, which
     looks for `words`. Raises a BenchError for an unknown name or files that do not fit.
     """
@@ -89,23 +90,27 @@ def load_segmenter(
     known = torchvision.models.list_models(torchvision.models.segmentation)
     if name not in known:
         raise BenchError(unknown_name("segmenter", name, [*known, TRANSFORMERS]))
+    if weights is None:
+        weights = present_weights(f"segmenter {name}", hosted_weights(name), "segmenter_weights")
     return _from_torchvision(name, weights, device)
 
 
-def _from_torchvision(name: str, weights: Path | None, device: torch.device) -> Segmenter:
+def hosted_weights(name: str) -> AddressedFile:
+    """The file of a segmentation network of torchvision that the library publishes."""
+    return AddressedFile.named_by_hash(torchvision.models.get_model_weights(name).DEFAULT.url)
+
+
+def _from_torchvision(name: str, weights: Path, device: torch.device) -> Segmenter:
     published = torchvision.models.get_model_weights(name).DEFAULT
     classes = list(published.meta["categories"])
-    if weights is None:
-        network = torchvision.models.get_model(name, weights=published)
-    else:
-        auxiliary = {}
-        if "lraspp" not in name:
-            given = any(key.startswith("aux_classifier") for key in read_weights(weights))
-            auxiliary = {"aux_loss": given}
-        network = torchvision.models.get_model(
-            name, weights=None, weights_backbone=None, num_classes=len(classes), **auxiliary
-        )
-        load_weights(network, weights)
+    auxiliary = {}
+    if "lraspp" not in name:
+        given = any(key.startswith("aux_classifier") for key in read_weights(weights))
+        auxiliary = {"aux_loss": given}
+    network = torchvision.models.get_model(
+        name, weights=None, weights_backbone=None, num_classes=len(classes), **auxiliary
+    )
+    load_weights(network, weights)
     network.to(device).eval()
     prepare = published.transforms()
 
