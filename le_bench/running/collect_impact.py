@@ -11,11 +11,11 @@ from le_bench.boards.impact import IMPACTS, LayerImpact, impact_path, write_impa
 from le_bench.boards.records import LogitTemperature
 from le_bench.errors import BenchError
 from le_bench.planning.plan import Step
+from le_bench.running.agreement import TOLERANCE
 from le_bench.running.execute import Progress
 from le_bench.running.provenance import RunProvenance
 from le_bench.running.store import Artifact, Store
 
-TOLERANCE = 1e-3  # two machines may differ this much in a share and still have reproduced it
 logger = logging.getLogger(__name__)
 
 

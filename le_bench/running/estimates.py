@@ -19,7 +19,7 @@ from le_bench.planning.plan import Plan, Step
 from le_bench.probing.images import ArrayImages
 
 FLOAT = 4
-JUDGED = 0.3  # val and test images, which are simulated
+JUDGED_SHARE = 0.3  # val and test images, which are simulated
 EFFICIENCY = 0.5  # of a network against products of large matrices; half is usual
 SIDE = 1024
 
@@ -101,7 +101,7 @@ class Estimator:
                 return self._explain(step)
             case "simulate":
                 units = self._units(step)
-                disk = None if units is None else int(self._images * JUDGED) * units * FLOAT
+                disk = None if units is None else int(self._images * JUDGED_SHARE) * units * FLOAT
                 return Estimate(None, disk, disk, "")
             case _:
                 return Estimate(None, 0, None, "")

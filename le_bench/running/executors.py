@@ -36,8 +36,6 @@ logger = logging.getLogger(__name__)
 class Executor(Protocol):
     """Computes tasks whose inputs are all in the store."""
 
-    capacity: int
-
     def submit(self, task: Task) -> None:
         """Begin a task, or queue it."""
         ...
@@ -85,8 +83,6 @@ class Recipe:
 class InProcess:
     """Computes one task after the other in this process."""
 
-    capacity = 1
-
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._queue: deque[Task] = deque()
@@ -113,7 +109,6 @@ class LocalProcesses:
     """
 
     def __init__(self, recipe: Recipe, count: int, workspace: Workspace) -> None:
-        self.capacity = count
         self._recipe = recipe
         self._workspace = workspace
         self._queue: deque[Task] = deque()

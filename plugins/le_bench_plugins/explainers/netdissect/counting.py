@@ -13,12 +13,12 @@ from torch import Tensor
 from le_bench.types import PixelLabels
 from le_bench_plugins.explainers.netdissect.tally import Tally, category_numbers
 
-Union = Literal["category-in-region", "category-in-image", "all"]
+UnionRule = Literal["category-in-region", "category-in-image", "all"]
 PIXELS_AT_ONCE = 2**22
 
 
 @dataclass(eq=False)
-class Counter:
+class PixelCounter:
     """Counts the pixels of a `Tally`, block by block of images.
 
     `thresholds` (U,): a pixel is active if the unit's map, enlarged bilinearly to the `size` of
@@ -41,7 +41,7 @@ class Counter:
     categories: Mapping[str, tuple[str, ...]]
     size: tuple[int, int]
     thresholds: Tensor
-    union: Union = "category-in-region"
+    union: UnionRule = "category-in-region"
     both: Tensor = field(init=False)
     truth: Tensor = field(init=False)
     active: Tensor = field(init=False)
@@ -123,13 +123,13 @@ def count(
     categories: Mapping[str, tuple[str, ...]],
     size: tuple[int, int],
     thresholds: Tensor,
-    union: Union = "category-in-region",
+    union: UnionRule = "category-in-region",
 ) -> Tally:
-    """The tally of blocks of maps (B, U, h, w), on whatever device, and labels; see `Counter`."""
-    counter: Counter | None = None
+    """The tally of blocks of maps (B, U, h, w), on any device, and labels; see `PixelCounter`."""
+    counter: PixelCounter | None = None
     for maps, labels in blocks:
         if counter is None:
-            counter = Counter(categories, size, thresholds.to(maps.device), union)
+            counter = PixelCounter(categories, size, thresholds.to(maps.device), union)
         counter.add(maps, labels)
     if counter is None:
         raise TypeError("there are no images")

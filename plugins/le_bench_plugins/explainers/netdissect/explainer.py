@@ -30,7 +30,7 @@ from le_bench.types import (
     Term,
     require,
 )
-from le_bench_plugins.explainers.netdissect.counting import Union, count
+from le_bench_plugins.explainers.netdissect.counting import UnionRule, count
 from le_bench_plugins.explainers.netdissect.masks import masks_without
 from le_bench_plugins.explainers.netdissect.segmenters import (
     TRANSFORMERS,
@@ -99,7 +99,7 @@ class NetDissect(Explainer):
     needs_maps: ClassVar[bool] = True
 
     quantile: float = 0.005
-    union: Union = "category-in-region"
+    union: UnionRule = "category-in-region"
     without: tuple[str, ...] = ()
     segmenter: str = ""
     segmenter_weights: Path | None = None
@@ -112,7 +112,7 @@ class NetDissect(Explainer):
             f"quantile is {self.quantile}; it must lie between 0 and 1 (the share of positions "
             "where a unit is active)",
         )
-        known = get_args(Union)
+        known = get_args(UnionRule)
         require(self.union in known, unknown_name("union", self.union, known))
         require(
             bool(self.segmenter) or self.segmenter_weights is None,

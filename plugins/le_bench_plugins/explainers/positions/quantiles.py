@@ -29,7 +29,7 @@ def num_above(share: float, num_values: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Keeping:
     """How the top values of a unit are kept: one for each `group`, `kept` of them.
 
     `waiting` values gather before they are sorted and thinned. `rank_error` bounds by how much the
@@ -42,8 +42,8 @@ class Plan:
     rank_error: int
 
     @classmethod
-    def make(cls, num_values: int, num_units: int, share: float, memory: int) -> Plan:
-        """The plan with the least error in `memory` bytes for this many values of each unit."""
+    def make(cls, num_values: int, num_units: int, share: float, memory: int) -> Keeping:
+        """The one with the least error in `memory` bytes for this many values of each unit."""
         room = max(memory // (4 * num_units), LEAST_ROOM)
         top = num_above(share, num_values) + 1
         if top <= room // 2:
@@ -96,17 +96,17 @@ class UpperQuantiles:
     def __post_init__(self) -> None:
         require(self.num_values > 0, "quantiles need values")
         require(0 < self.share < 1, f"share is {self.share}; it must lie between 0 and 1")
-        self._plan = Plan.make(self.num_values, self.num_units, self.share, self.memory)
-        size = (self.num_units, self._plan.kept)
+        self._keeping = Keeping.make(self.num_values, self.num_units, self.share, self.memory)
+        size = (self.num_units, self._keeping.kept)
         self._kept = torch.full(size, -torch.inf, device=self.device)
-        self._waiting = torch.empty(self.num_units, self._plan.waiting, device=self.device)
+        self._waiting = torch.empty(self.num_units, self._keeping.waiting, device=self.device)
         self._spoilt = torch.zeros(self.num_units, dtype=torch.bool, device=self.device)
         self._filled = 0
 
     @property
     def rank_error(self) -> int:
         """By how many ranks a quantile can be off, among `num_values`."""
-        return self._plan.rank_error
+        return self._keeping.rank_error
 
     def add(self, values: Tensor) -> None:
         """Take in the next values (U, n) float32, whatever n."""
@@ -114,12 +114,12 @@ class UpperQuantiles:
         require(self.added <= self.num_values, f"more than {self.num_values} values a unit came")
         start = 0
         while start < values.shape[1]:
-            room = self._plan.waiting - self._filled
+            room = self._keeping.waiting - self._filled
             part = values[:, start : start + room]
             self._waiting[:, self._filled : self._filled + part.shape[1]] = part
             self._filled += part.shape[1]
             start += part.shape[1]
-            if self._filled == self._plan.waiting:
+            if self._filled == self._keeping.waiting:
                 self._settle()
 
     def quantile(self, share: float) -> Tensor:
@@ -127,25 +127,25 @@ class UpperQuantiles:
         require(self.added == self.num_values, f"{self.added} of {self.num_values} values came")
         require(share <= self.share, f"share {share} lies above {self.share}")
         self._settle()
-        place = num_above(share, self.num_values) // self._plan.group
+        place = num_above(share, self.num_values) // self._keeping.group
         found = self._kept.topk(place + 1, dim=1, sorted=False).values.amin(1)
         return found.masked_fill(self._spoilt, torch.nan)
 
     def _settle(self) -> None:
         """Sort what waits into what is kept, some units at a time."""
-        plan, filled = self._plan, self._filled
+        keeping, filled = self._keeping, self._filled
         if filled == 0:
             return
         for units in torch.split(
-            torch.arange(self.num_units), max(1, SCRATCH // (filled + plan.kept))
+            torch.arange(self.num_units), max(1, SCRATCH // (filled + keeping.kept))
         ):
             block = slice(int(units[0]), int(units[-1]) + 1)
             values = self._waiting[block, :filled]
             self._spoilt[block] |= values.amax(1).isnan()
-            if plan.group > 1:
-                values = _middles(values, plan.group)
+            if keeping.group > 1:
+                values = _middles(values, keeping.group)
             merged = torch.cat([self._kept[block], values], 1)
-            self._kept[block] = merged.topk(plan.kept, dim=1, sorted=False).values
+            self._kept[block] = merged.topk(keeping.kept, dim=1, sorted=False).values
         self._filled = 0
 
 
