@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 
 from le_bench_plugins.explainers.netdissect import counting
-from le_bench_plugins.explainers.netdissect.counting import Union, enlarge
+from le_bench_plugins.explainers.netdissect.counting import UnionRule, enlarge
 from le_bench_plugins.explainers.netdissect.explainer import NetDissect
 from le_bench_plugins.explainers.netdissect.tally import Tally, category_numbers
 
 from .dissecting import Scene, draw, oracle, with_units
 
-every_union = pytest.mark.parametrize("union", get_args(Union))
+every_union = pytest.mark.parametrize("union", get_args(UnionRule))
 
 
 def counts(tally: Tally) -> dict[tuple[int, str], tuple[int, int, int, float]]:
@@ -35,7 +35,9 @@ def counts(tally: Tally) -> dict[tuple[int, str], tuple[int, int, int, float]]:
     }
 
 
-def tally_of(scene: Scene, union: Union = "category-in-region", quantile: float = 0.05) -> Tally:
+def tally_of(
+    scene: Scene, union: UnionRule = "category-in-region", quantile: float = 0.05
+) -> Tally:
     return NetDissect(quantile=quantile, union=union).tally(scene.evidence())
 
 
@@ -48,7 +50,7 @@ def same(first: Tally, second: Tally) -> bool:
 
 @every_union
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_counts_equal_a_slow_oracle(union: Union, seed: int) -> None:
+def test_counts_equal_a_slow_oracle(union: UnionRule, seed: int) -> None:
     """Several layers, whole-image labels and half-size maps, pixel after pixel."""
     scene = draw(seed)
 
@@ -59,7 +61,7 @@ def test_counts_equal_a_slow_oracle(union: Union, seed: int) -> None:
 
 
 @every_union
-def test_counts_equal_the_oracle_without_a_category(union: Union) -> None:
+def test_counts_equal_the_oracle_without_a_category(union: UnionRule) -> None:
     """What is left out is as if it had never been labelled."""
     scene = draw(3)
 
@@ -71,7 +73,7 @@ def test_counts_equal_the_oracle_without_a_category(union: Union) -> None:
 
 def test_the_unions_differ() -> None:
     """Each way of counting active pixels takes in more than the one before, in this order."""
-    areas = [tally_of(draw(0), union).active for union in get_args(Union)]
+    areas = [tally_of(draw(0), union).active for union in get_args(UnionRule)]
 
     assert bool((areas[0] <= areas[1]).all())
     assert bool((areas[1] <= areas[2]).all())
@@ -79,7 +81,7 @@ def test_the_unions_differ() -> None:
 
 
 @every_union
-def test_units_together_are_units_one_by_one(union: Union) -> None:
+def test_units_together_are_units_one_by_one(union: UnionRule) -> None:
     """No unit changes another's counts."""
     scene = draw(4)
     together = tally_of(scene, union)
@@ -93,7 +95,7 @@ def test_units_together_are_units_one_by_one(union: Union) -> None:
 
 @every_union
 def test_order_and_blocks_of_images_do_not_matter(
-    union: Union, monkeypatch: pytest.MonkeyPatch
+    union: UnionRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor does how many pixels are looked at together."""
     scene = draw(5)
@@ -106,7 +108,7 @@ def test_order_and_blocks_of_images_do_not_matter(
 
 
 @every_union
-def test_scaling_a_unit_changes_nothing(union: Union) -> None:
+def test_scaling_a_unit_changes_nothing(union: UnionRule) -> None:
     """Powers of two move threshold and maps alike, ties included; other factors without ties."""
     scene = draw(6)
     smooth = torch.randn(scene.maps.shape, generator=torch.Generator().manual_seed(6))
