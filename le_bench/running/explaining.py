@@ -100,14 +100,14 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
 
 
 def read_explanations(records: Sequence[Mapping[str, Any]]) -> list[Explanation]:
-    """The explanations of `explanation_record`."""
+    """The explanations of `explanation_record`, which share nothing with the records."""
     return [
         Explanation(
             record["unit"],
             tuple(Term(concept, weight) for concept, weight in record["terms"]),
             record["bias"],
             record["reason"],
-            record["figures"],
+            dict(record["figures"]),
         )
         for record in records
     ]

@@ -188,7 +188,7 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
     judged: dict[Split, Activations] = {}
     for split in JUDGED:
         reasons = {int(u): r for u, r in simulated.record["undefined"][split].items()}
-        simulations[split] = Simulation(split, simulated.tensors[split], reasons)
+        simulations[split] = Simulation(split, simulated.tensors[split].clone(), reasons)
         rows = workspace.dataset.splits[split]
         judged[split] = Activations(step.layer, activations[rows])
     losses = layer_losses(workspace, step)
