@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from le_bench.boards.results import read_results
+import pytest
+
+from le_bench.boards.results import read_failures, read_results
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -40,3 +42,74 @@ def test_a_scorer_that_writes_into_its_input_changes_no_other_score(bench: Bench
     assert code == 0
     assert len(results) == 2 * len(expected)
     assert found == expected
+
+
+NO_NUMBERS = (
+    "weights, bias and figures must be finite Python numbers, not [{}]; where there is none, give "
+    "a reason and no terms"
+)
+REFUSED = {
+    ("explainer", "n/a"): (
+        "NotApplicableError was raised without a message; give one that says why"
+    ),
+    ("explainer", "concept"): (
+        "explainer 'odd', unit 0: Term(concept='caf\\udce9', weight=1.0) is not a Term of a text "
+        "and a weight"
+    ),
+    ("explainer", "reason"): "explainer 'odd', unit 0: the reason 5 is not a text",
+    ("explainer", "figure"): "explainer 'odd', unit 0: '' is no name of a figure; give a text",
+    ("explainer", "huge"): (
+        f"explainer 'odd', unit 0: {NO_NUMBERS.format('1' + '0' * 400 + ', 1.0')}"
+    ),
+    ("simulator", ""): ("simulator 'odd': unit 0 is undefined for the reason ''; say why in words"),
+    ("scorer", "infinite"): (
+        "scorer 'odd' gave infinite scores for units [1]; it must give NaN with a reason where a "
+        "score is undefined"
+    ),
+    ("scorer", "reason"): "scorer 'odd': unit 1 is undefined for the reason ''; say why in words",
+}
+
+
+@pytest.mark.parametrize(("kind", "oddity"), REFUSED)
+def test_what_no_record_can_hold_fails_its_own_step(bench: Bench, kind: str, oddity: str) -> None:
+    """The component and the unit are named, and all cells without it are scored."""
+    add_row(bench, kind, **({"oddity": f'"{oddity}"'} if oddity else {}))
+
+    code = run(bench)
+
+    folder = bench.folder / "leaderboards"
+    failures = read_failures(folder / "results")
+    title = {
+        "explainer": "explain net / {} / odd",
+        "simulator": "simulate net / {} / {} / odd",
+        "scorer": "score net / {} / {} / labels / odd",
+    }[kind]
+    assert code == 5
+    assert len(read_results(folder / "results")) == 4
+    assert {failure.reason for failure in failures} == {
+        f"{title.format(cell.layer, cell.explainer)}: {REFUSED[kind, oddity]}"
+        for cell in (failure.cell for failure in failures)
+    }
+    assert (folder / "toy.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("oddity", "begin"),
+    [
+        ("unreadable n/a", "no caf\\udce9.png"),
+        ("unreadable error", "explain net / {} / odd: RuntimeError: no caf\\udce9.png (odd_plugin"),
+    ],
+)
+def test_what_no_file_can_hold_is_written_as_an_escape(
+    bench: Bench, oddity: str, begin: str
+) -> None:
+    """Half a surrogate pair in a message, as file names may have, spoils no board."""
+    add_row(bench, "explainer", oddity=f'"{oddity}"')
+
+    run(bench)
+
+    folder = bench.folder / "leaderboards"
+    failures = read_failures(folder / "results")
+    assert len(failures) == 2
+    assert all(each.reason.startswith(begin.format(each.cell.layer)) for each in failures)
+    assert (folder / "toy.md").exists()
