@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from le_bench.boards.results import read_failures, read_results
+from le_bench.fingerprint import digest
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -112,4 +115,62 @@ def test_what_no_file_can_hold_is_written_as_an_escape(
     failures = read_failures(folder / "results")
     assert len(failures) == 2
     assert all(each.reason.startswith(begin.format(each.cell.layer)) for each in failures)
+    assert (folder / "toy.md").exists()
+
+
+def spoil(document: dict[str, Any]) -> dict[str, Any]:
+    """The document of a finished step with a number in it that no record can hold."""
+    record = document["record"]
+    if document["stage"] == "score":
+        record["values"][0] = inf
+    if document["stage"] == "explain":
+        record["explanations"][1]["terms"] = [["caf\udce9", 1.0]]
+    if document["stage"] == "fidelity":
+        record["num_images"] = -1
+    del document["digest"]
+    return document | {"digest": digest(document)}
+
+
+@pytest.mark.parametrize(
+    ("stage", "results", "fault"),
+    [
+        (
+            "score",
+            5,
+            "toy: {1}, {2}, {3}, {4}, {5}: the scorer gave infinite scores for units [0]; it "
+            "must give NaN with a reason where a score is undefined",
+        ),
+        (
+            "explain",
+            4,
+            "[1][0][0]: input should be a valid string, unable to parse raw data as a unicode "
+            "string",
+        ),
+        ("fidelity", 6, "num_images: input should be greater than or equal to 0"),
+    ],
+)
+def test_what_a_cache_holds_and_no_record_can_is_a_failure_of_its_own(
+    bench: Bench, stage: str, results: int, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The step is named with what is wrong, all other cells have results, and there is a board."""
+    simulators = '[[simulators]]\nuse = "toy"\nencoder = "eye"\n\n[[simulators]]'
+    bench.edit(lambda text: text.replace("[[simulators]]", simulators))
+    bench.run("--out", "before")
+    paths = sorted((bench.folder / "cache" / stage).rglob("*.json"))
+    path = next(path for path in paths if "toy-word" not in path.read_text())
+    document = spoil(json.loads(path.read_text()))
+    path.write_text(json.dumps(document))
+    capsys.readouterr()
+
+    codes = [bench.run(), bench.run()]
+
+    faults = fault.format(*document["about"].replace(" /", "").split())
+    message = (
+        f"failed: {document['about']}: no record can hold what it gave ({faults}); mend the "
+        "component and raise its version\n"
+    )
+    folder = bench.folder / "leaderboards"
+    assert codes == [5, 5]
+    assert capsys.readouterr().err.count(message) == 2
+    assert len(read_results(folder / "results")) == results
     assert (folder / "toy.md").exists()
