@@ -67,3 +67,12 @@ def unknown_name(what: str, name: str, known: Sequence[str]) -> str:
         return f"unknown {what} '{name}'; did you mean {' or '.join(map(repr, close))}?"
     listed = ", ".join(sorted(known)) or "none"
     return f"unknown {what} '{name}'; there are: {listed}"
+
+
+def readable(text: str) -> str:
+    """The text with what no file can hold, such as half a surrogate pair, written as an escape.
+
+    >>> readable("caf\\udce9.png")
+    'caf\\\\udce9.png'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

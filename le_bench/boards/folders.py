@@ -67,11 +67,16 @@ def decode(text: str, kind: RecordKind[R]) -> R:
     try:
         return kind.adapter.validate_json(current_text, strict=True)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        lines = [_say(detail["loc"], detail["msg"]) for detail in details[:_SHOWN]]
-        if len(details) > _SHOWN:
-            lines.append(f"and {len(details) - _SHOWN} more")
-        raise ValueError(f"{'; '.join(lines)}; {RESTORE}") from None
+        raise ValueError(f"{say_faults(error)}; {RESTORE}") from None
+
+
+def say_faults(error: ValidationError) -> str:
+    """The first faults of a record in plain words, in one line."""
+    details = error.errors(include_url=False)
+    lines = [_say(detail["loc"], detail["msg"]) for detail in details[:_SHOWN]]
+    if len(details) > _SHOWN:
+        lines.append(f"and {len(details) - _SHOWN} more")
+    return "; ".join(lines)
 
 
 def _say(place: Sequence[int | str], message: str) -> str:

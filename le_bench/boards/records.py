@@ -40,6 +40,7 @@ def _json_object(given: Any, found: ValidationInfo) -> Any:
 
 
 Name = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=0)]  # a limit, of any kind, has half surrogates refused
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[
     float, Field(allow_inf_nan=False), AfterValidator(lambda number: round(number, 6) + 0.0)
@@ -261,9 +262,9 @@ class UnitExplanation:
     """
 
     unit: NonNegativeInt
-    terms: tuple[tuple[str, Number], ...]
+    terms: tuple[tuple[Text, Number], ...]
     bias: Number = 0.0
-    reason: str = ""
+    reason: Text = ""
     figures: dict[Name, Figure] = Field(default_factory=dict)
 
 

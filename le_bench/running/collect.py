@@ -39,16 +39,15 @@ from le_bench.boards.results import (
     write_failure,
     write_result,
 )
-from le_bench.boards.simulators import FIDELITIES, fidelity_path, write_fidelity
 from le_bench.boards.simulators import PAGE as SIMULATORS
-from le_bench.errors import BenchError
 from le_bench.fingerprint import digest
 from le_bench.planning.plan import PlannedCell
 from le_bench.plugins import Plugins
 from le_bench.running.agreement import TOLERANCE, nearly_equal
+from le_bench.running.collect_fidelity import collect_fidelities
 from le_bench.running.collect_impact import collect_impacts
 from le_bench.running.execute import Progress
-from le_bench.running.fidelity import fidelity_of, nearly_same
+from le_bench.running.fit_for_records import failing_if_unfit
 from le_bench.running.provenance import RunProvenance, environment_of
 from le_bench.running.store import Store
 
@@ -95,32 +94,24 @@ class Collector:
         Raises ResultError, before anything is written, if the results do not go with those that
         the folder keeps.
         """
-        states = {key: outcome.state for key, outcome in self.progress.outcomes.items()}
-        ended = dict.fromkeys(c for c in self.plan.cells if states[c.score] in ("done", "cached"))
-        scored: set[PlannedCell] = set()
-        results = []
-        for planned in ended:
-            if "not_applicable" not in self._record(planned.score):
-                scored.add(planned)
-                results.append(self._result(planned, partial))
+        cells = list(dict.fromkeys(self.plan.cells))
+        records: dict[PlannedCell, Result | Failure] = {}
+        for planned in cells:
+            if self._broken(planned) is None:
+                with failing_if_unfit(self.progress, planned.score):
+                    records[planned] = self._outcome(planned, partial)
+        results = [record for record in records.values() if isinstance(record, Result)]
         self._check_together(results, complete=complete)
-        for result in results:
-            self._write_result(result)
         costs: dict[tuple[str, str, str], Cost] = {}
-        for planned in self.plan.cells:
-            if planned not in ended:
-                self._failure(planned)
-            elif planned not in scored:
-                why = self._record(planned.score)["not_applicable"]
-                self._not_applicable(planned.score, planned.cell, why["step"], why["reason"])
-            if states[planned.explain] in ("done", "cached"):
+        for planned in cells:
+            if self._ended(planned.explain):
                 self._explanations(planned, costs)
+        for planned in cells:
+            broken = self._broken(planned)
+            self._write(self._failure(planned, broken) if broken else records[planned])
         for cell, reason in self.plan.not_applicable.items():
-            self._not_applicable(digest([str(cell), reason]), cell, "plan", reason)
+            self._write(_not_applicable(digest([str(cell), reason]), cell, "plan", reason))
         self._costs(costs)
-        for (simulator, encoder), key in self.plan.fidelities.items():
-            if states[key] in ("done", "cached"):
-                self._fidelity(simulator, encoder, key)
         about = About(
             self.experiment.name,
             self.experiment.title,
@@ -130,8 +121,9 @@ class Collector:
             tuple(dict.fromkeys((each.cell.model, each.cell.layer) for each in self.plan.cells)),
         )
         impacts = collect_impacts(self.progress, self.store, self.provenance, self.out)
-        self.written.changed += impacts.changed
-        self._expected |= impacts.paths
+        fidelities = collect_fidelities(self.progress, self.store, self.out)
+        self.written.changed += impacts.changed + fidelities.changed
+        self._expected |= impacts.paths | fidelities.paths
         if complete:
             self.written.changed += write_about(self.out / "about", about)
             self._remove_others()
@@ -156,6 +148,20 @@ class Collector:
                 f"these results do not go with those in {folder}: {faults[0]}; or give another "
                 "folder with --out; nothing was written"
             )
+
+    def _ended(self, key: str) -> bool:
+        return self.progress.outcomes[key].state in ("done", "cached")
+
+    def _broken(self, planned: PlannedCell) -> str | None:
+        """The first step that a record of this cell needs and that did not end well."""
+        needed = (planned.score, planned.explain, *self.plan.calibrations(planned))
+        return next((key for key in needed if not self._ended(key)), None)
+
+    def _outcome(self, planned: PlannedCell, partial: bool) -> Result | Failure:
+        why = self._record(planned.score).get("not_applicable")
+        if why is None:
+            return self._result(planned, partial)
+        return _not_applicable(planned.score, planned.cell, why["step"], why["reason"])
 
     def _result(self, planned: PlannedCell, partial: bool) -> Result:
         record = self._record(planned.score)
@@ -191,6 +197,16 @@ class Collector:
             reference_row=row.component.reference_row,
         )
 
+    def _write(self, record: Result | Failure) -> None:
+        if isinstance(record, Result):
+            self._write_result(record)
+            return
+        self._write_failure(record)
+        if record.not_applicable:
+            self.written.not_applicable += 1
+        else:
+            self.written.failures += 1
+
     def _write_result(self, result: Result) -> None:
         folder = self.out / "results"
         path = result_path(folder, result.cell)
@@ -217,18 +233,12 @@ class Collector:
             return new
         return replace(new, values=old.values, score=old.score, dead=old.dead, made_by=old.made_by)
 
-    def _failure(self, planned: PlannedCell) -> None:
-        outcome = self.progress.outcomes[planned.score]
-        step = self.plan.steps[planned.score]
+    def _failure(self, planned: PlannedCell, broken: str) -> Failure:
+        outcome, step = self.progress.outcomes[broken], self.plan.steps[broken]
         reason = outcome.reason
         if outcome.state == "failed":
             reason = f"{step.stage} {step.title}: {reason}"
-        self._write_failure(Failure(planned.score, planned.cell, step.stage, reason))
-        self.written.failures += 1
-
-    def _not_applicable(self, key: str, cell: Cell, step: str, reason: str) -> None:
-        self._write_failure(Failure(key, cell, step, reason, not_applicable=True))
-        self.written.not_applicable += 1
+        return Failure(planned.score, planned.cell, "score", reason)
 
     def _write_failure(self, failure: Failure) -> None:
         folder = self.out / "results"
@@ -246,17 +256,12 @@ class Collector:
         artifact = self.store.read("explain", planned.explain)
         if artifact is None or "not_applicable" in artifact.record:
             return
-        units = tuple(
-            UnitExplanation(
-                item["unit"],
-                tuple((concept, weight) for concept, weight in item["terms"]),
-                item["bias"],
-                item["reason"],
-                item["figures"],
-            )
-            for item in artifact.record["explanations"]
-        )
-        layer = LayerExplanations(planned.explain, self.experiment.name, *place, units)
+        layer = None
+        with failing_if_unfit(self.progress, planned.explain):
+            units = tuple(map(_unit_explanation, artifact.record["explanations"]))
+            layer = LayerExplanations(planned.explain, self.experiment.name, *place, units)
+        if layer is None:
+            return
         folder = self.out / "explanations"
         path = explanations_path(folder, layer)
         old = read_if_sound(path, EXPLANATIONS)
@@ -280,36 +285,12 @@ class Collector:
         if new:
             self.written.changed += add_costs(folder, self.experiment.name, new)
 
-    def _fidelity(self, simulator: str, encoder: str, key: str) -> None:
-        """What a simulator's encoder sees; with several encoders each has a record of its own."""
-        record = self._record(key)
-        own = [name for name, _ in self.plan.fidelities if name == simulator]
-        shown = simulator if len(own) == 1 else f"{simulator} / {encoder}"
-        found = fidelity_of(
-            key,
-            (self.experiment.name, self.experiment.dataset.id, shown, encoder),
-            record,
-            next(self._record(each) for each in self.plan.steps[key].inputs[::-1]),
-        )
-        folder = self.out / SIMULATORS
-        path = fidelity_path(folder, found)
-        old = read_if_sound(path, FIDELITIES)
-        if old is not None and old.key == key and nearly_same(old, found):
-            found = old
-        self.written.changed += write_fidelity(folder, found)
-        self._expected.add(path)
-
     def _record(self, key: str) -> Mapping[str, Any]:
         step = self.plan.steps[key]
         known, record = self._latest.get(step.stage, ("", {}))
         if known == key:
             return record
-        artifact = self.store.read(step.stage, key)
-        if artifact is None:
-            raise BenchError(
-                f"{step.stage} {step.title} vanished from the cache {self.store.root} during the "
-                "run; run the same command again to make it again"
-            )
+        artifact = self.store.reread(step.stage, key, step.title)
         self._latest[step.stage] = (key, artifact.record)
         return artifact.record
 
@@ -320,6 +301,15 @@ class Collector:
                 if path not in self._expected:
                     path.unlink()
                     self.written.removed += 1
+
+
+def _not_applicable(key: str, cell: Cell, step: str, reason: str) -> Failure:
+    return Failure(key, cell, step, reason, not_applicable=True)
+
+
+def _unit_explanation(item: Mapping[str, Any]) -> UnitExplanation:
+    terms = tuple((concept, weight) for concept, weight in item["terms"])
+    return UnitExplanation(item["unit"], terms, item["bias"], item["reason"], item["figures"])
 
 
 def _processor() -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 from le_bench.boards.folders import read_if_sound
 from le_bench.boards.impact import IMPACTS, LayerImpact, impact_path, write_impact
 from le_bench.boards.records import LogitTemperature
-from le_bench.errors import BenchError
 from le_bench.planning.plan import Step
 from le_bench.running.agreement import TOLERANCE
 from le_bench.running.execute import Progress
+from le_bench.running.fit_for_records import failing_if_unfit
 from le_bench.running.provenance import RunProvenance
 from le_bench.running.store import Artifact, Store
 
@@ -43,17 +43,17 @@ def collect_impacts(
         if outcome.state not in ("done", "cached"):
             written.missing[step.title] = outcome.reason
             continue
-        artifact = store.read(step.stage, key)
-        if artifact is None:
-            raise BenchError(
-                f"{step.stage} {step.title} vanished from the cache {store.root} during the run; "
-                "run the same command again to make it again"
-            )
+        artifact = store.reread(step.stage, key, step.title)
         why = artifact.record.get("not_applicable")
         if why is not None:
             written.missing[step.title] = why["reason"]
             continue
-        record = _record(step, artifact, provenance)
+        record = None
+        with failing_if_unfit(progress, key):
+            record = _record(step, artifact, provenance)
+        if record is None:
+            written.missing[step.title] = progress.outcomes[key].reason
+            continue
         path = impact_path(out / "impact", record)
         old = read_if_sound(path, IMPACTS)
         if old is not None and _reproduced(old, record):

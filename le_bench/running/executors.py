@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import torch
 
-from le_bench.errors import BenchError, UnreadableFileError
+from le_bench.errors import BenchError, UnreadableFileError, readable
 from le_bench.planning.plan import Step, make_plan
 from le_bench.planning.reading import build_experiment
 from le_bench.plugins import Plugins
@@ -235,12 +235,12 @@ def run_task(workspace: Workspace, task: Task) -> Outcome:
         made_again = run_task(workspace, (missing.key,))
         return run_task(workspace, task) if made_again.state == "done" else made_again
     except StoreError as error:
-        return Outcome("failed", reason=str(error), fatal=True)
+        return Outcome("failed", reason=readable(str(error)), fatal=True)
     except UnreadableFileError as error:  # a file that was there at the start: an image, mostly
         fatal = steps[0].stage in ("record", "embed-images")
-        return Outcome("failed", reason=str(error), fatal=fatal)
+        return Outcome("failed", reason=readable(str(error)), fatal=fatal)
     except BenchError as error:
-        return Outcome("failed", reason=str(error))
+        return Outcome("failed", reason=readable(str(error)))
     except (Exception, SystemExit) as error:  # a plugin may raise anything; its cells are lost
         logger.debug("%s %s", steps[0].stage, steps[0].title, exc_info=True)
         return Outcome("failed", reason=_describe(error))
@@ -255,7 +255,7 @@ def _describe(error: BaseException) -> str:
     where = ""
     if place is not None:
         where = f" ({Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno})"
-    message = " ".join(str(error).split())
+    message = " ".join(readable(str(error)).split())
     return f"{type(error).__name__}: {message}{where}"
 
 

@@ -1,9 +1,8 @@
-"""Explaining the units of a layer: the evidence, the check of what comes back, its record."""
+"""Explaining the units of a layer: the evidence, and the record of what comes back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ import torch
 from le_bench.errors import BenchError
 from le_bench.networks.kept_maps import KeptMaps
 from le_bench.planning.plan import Step
+from le_bench.running.checked import check_explanations
 from le_bench.running.devices import computing_device
 from le_bench.running.seeds import step_seed
 from le_bench.running.store import Artifact
@@ -61,33 +61,6 @@ def make_evidence(workspace: Workspace, step: Step) -> tuple[Evidence, StoredMem
     return evidence, memory
 
 
-def check_explanations(explanations: Sequence[Any], num_units: int, name: str) -> None:
-    """Refuse what is not one explanation with finite numbers for each unit. Raises BenchError."""
-    if not all(isinstance(explanation, Explanation) for explanation in explanations):
-        raise BenchError(f"explainer '{name}' returned something other than Explanation objects")
-    for explanation in explanations:
-        for term in explanation.terms:
-            if not isinstance(term, Term) or not isinstance(term.concept, str):
-                raise BenchError(
-                    f"explainer '{name}', unit {explanation.unit}: {term!r} is not a Term of a "
-                    "text and a weight"
-                )
-        weights = [term.weight for term in explanation.terms]
-        numbers = [explanation.bias, *weights, *explanation.figures.values()]
-        if not all(isinstance(n, int | float) and isfinite(n) for n in numbers):
-            raise BenchError(
-                f"explainer '{name}', unit {explanation.unit}: weights, bias and figures must be "
-                f"finite Python numbers, not {numbers}; where there is none, give a reason and no "
-                "terms"
-            )
-    units = [explanation.unit for explanation in explanations]
-    if units != list(range(num_units)):
-        raise BenchError(
-            f"explainer '{name}' returned {len(units)} explanations for {num_units} units; give "
-            "one for each unit, in order, and a reason where a unit cannot be explained"
-        )
-
-
 def explanation_record(explanation: Explanation) -> dict[str, Any]:
     """An explanation as JSON-able content."""
     return {
@@ -100,14 +73,14 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
 
 
 def read_explanations(records: Sequence[Mapping[str, Any]]) -> list[Explanation]:
-    """The explanations of `explanation_record`."""
+    """The explanations of `explanation_record`, which share nothing with the records."""
     return [
         Explanation(
             record["unit"],
             tuple(Term(concept, weight) for concept, weight in record["terms"]),
             record["bias"],
             record["reason"],
-            record["figures"],
+            dict(record["figures"]),
         )
         for record in records
     ]

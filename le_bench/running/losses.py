@@ -49,7 +49,7 @@ class LayerLosses:
     @property
     def rows(self) -> Mapping[Split, Tensor]:
         """Places within each split of the images that are run."""
-        return {split: each.places for split, each in self.judged.items()}
+        return {split: each.places.clone() for split, each in self.judged.items()}
 
     @cached_property
     def noise(self) -> float:

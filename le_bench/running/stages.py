@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from le_bench.errors import BenchError, NotApplicableError
+from le_bench.errors import BenchError, NotApplicableError, readable
 from le_bench.formulas.calibration import fit_calibration
 from le_bench.networks.precision import computing_in
 from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
 from le_bench.running.ablation import ablate, impact, layer_losses, temper
+from le_bench.running.checked import check_reasons, check_score
 from le_bench.running.explaining import explain, read_explanations
 from le_bench.running.fidelity import find_fidelity
 from le_bench.running.seeds import seed_everything, step_seed
@@ -89,7 +90,12 @@ def _value(workspace: Workspace, step: Step) -> Artifact:
     try:
         return COMPUTATIONS[step.stage](workspace, step)
     except NotApplicableError as error:
-        return Artifact({}, {"not_applicable": {"step": step.stage, "reason": str(error)}})
+        reason = readable(str(error))
+        if not reason:
+            raise BenchError(
+                "NotApplicableError was raised without a message; give one that says why"
+            ) from error
+        return Artifact({}, {"not_applicable": {"step": step.stage, "reason": reason}})
 
 
 def _record(workspace: Workspace, steps: Sequence[Step]) -> list[Artifact]:
@@ -180,8 +186,9 @@ def _simulate(workspace: Workspace, step: Step) -> Artifact:
                 f"simulator '{simulator.name}' returned shape {tuple(simulation.values.shape)}, "
                 f"not (images, units) = {expected}"
             )
+        check_reasons(simulation.undefined, f"simulator '{simulator.name}'")
         tensors[split] = simulation.values
-        undefined[split] = {str(unit): reason for unit, reason in simulation.undefined.items()}
+        undefined[split] = {str(int(unit)): reason for unit, reason in simulation.undefined.items()}
     return Artifact(tensors, {"undefined": undefined})
 
 
@@ -195,16 +202,12 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
     judged: dict[Split, Activations] = {}
     for split in JUDGED:
         reasons = {int(u): r for u, r in simulated.record["undefined"][split].items()}
-        simulations[split] = Simulation(split, simulated.tensors[split], reasons)
+        simulations[split] = Simulation(split, simulated.tensors[split].clone(), reasons)
         rows = workspace.dataset.splits[split]
         judged[split] = Activations(step.layer, activations[rows])
     losses = layer_losses(workspace, step)
     score: Score = scorer.score(simulations, judged, losses)
-    if score.values.shape != (activations.shape[1],):
-        raise BenchError(
-            f"scorer '{scorer.name}' returned shape {tuple(score.values.shape)} for "
-            f"{activations.shape[1]} units"
-        )
+    check_score(score, activations.shape[1], scorer.name)
     dead = torch.nonzero(activations.amax(0) < DEAD_BELOW).flatten()
     values = score.values.double()
     images = {str(split): len(rows) for split, rows in workspace.dataset.splits.items()}
@@ -214,7 +217,9 @@ def _score(workspace: Workspace, step: Step) -> Artifact:
         {},
         {
             "values": [None if isnan(value) else value for value in values.tolist()],
-            "undefined": {str(unit): reason for unit, reason in sorted(score.undefined.items())},
+            "undefined": {
+                str(int(unit)): reason for unit, reason in sorted(score.undefined.items())
+            },
             "dead": dead.tolist(),
             **({} if losses is None else {"temperature": asdict(losses.temperature)}),
             "images": images,

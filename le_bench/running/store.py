@@ -106,6 +106,16 @@ class Store:
             return None
         return Artifact(tensors, document["record"], document["seconds"])
 
+    def reread(self, stage: str, key: str, title: str) -> Artifact:
+        """The artifact of a step that has ended well. Raises BenchError if it is there no more."""
+        artifact = self.read(stage, key)
+        if artifact is None:
+            raise BenchError(
+                f"{stage} {title} vanished from the cache {self.root} during the run; run the "
+                "same command again to make it again"
+            )
+        return artifact
+
     def has(self, stage: str, key: str) -> bool:
         """Whether the artifact seems whole: its record checked, its tensors by size alone."""
         path = self._path(stage, key)

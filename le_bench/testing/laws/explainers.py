@@ -9,7 +9,7 @@ import torch
 
 from le_bench.components import Explainer
 from le_bench.errors import BenchError, NotApplicableError
-from le_bench.running.explaining import check_explanations
+from le_bench.running.checked import check_explanations
 from le_bench.running.seeds import seed_everything
 from le_bench.running.stages import global_state_kept
 from le_bench.testing.laws.comparing import (

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from le_bench.components import Scorer
+from le_bench.running.checked import check_score
 from le_bench.running.seeds import seed_everything
 from le_bench.testing.laws.comparing import CLOSE, changed, scores_differ, snapshot, tensors_differ
 from le_bench.testing.laws.components import torch_left_as_it_was
@@ -223,8 +224,7 @@ def _check(scorer: Scorer, score: Score, num_units: int) -> None:
         raise ValueError(f"shape {tuple(values.shape)} is not (units,) = ({num_units},)")
     if values.dtype != torch.float64 or values.device.type != "cpu":
         raise ValueError(f"scores are {values.dtype} on {values.device}, not float64 on the CPU")
-    if not all(score.undefined.values()):
-        raise ValueError("a unit is undefined for an empty reason; say why")
+    check_score(score, num_units, scorer.name)
     least, greatest = scorer.bounds or (-torch.inf, torch.inf)
     found: Sequence[float] = values[~values.isnan()].tolist()
     for number in found:
