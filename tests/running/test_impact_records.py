@@ -1,0 +1,64 @@
+"""`le-bench impact`: what it computes, and that its records and those of a run live together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from le_bench.cli import call
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+
+def measure(bench: Bench, *arguments: str) -> int:
+    """`le-bench impact toy.toml` with the toy plugin; the exit code."""
+    return call(["impact", "toy.toml", "--plugin", str(bench.plugin), *arguments])
+
+
+def test_nothing_is_embedded_or_explained(bench: Bench) -> None:
+    """Whatever the simulators look with, only networks and their losses are computed."""
+    bench.edit(lambda text: text.replace('use = "labels"', 'use = "siglip"\nencoder = "eye"'))
+
+    code = measure(bench)
+
+    kept = {path.parent.parent.name for path in (bench.folder / "cache").glob("*/??/*.json")}
+    assert code == 0
+    assert kept == {"record", "temper", "impact"}
+
+
+def test_an_unwritable_out_is_found_before_anything_is_loaded(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder for records that cannot be made is refused at the start."""
+    (bench.folder / "file").write_text("")
+
+    code = measure(bench, "--out", "file/boards")
+
+    assert code == 2
+    assert capsys.readouterr().err == (
+        "error: --out file/boards: cannot be written (Not a directory); give another folder\n"
+    )
+    assert not (bench.folder / "cache").exists()
+
+
+def test_missing_weights_are_told_before_the_cache_is_made(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has to be fetched is said at once, with exit code 6, as by `le-bench run`."""
+    monkeypatch.setenv("TORCH_HOME", str(bench.folder))
+    row = '[[models]]\nuse = "torchvision:{}@IMAGENET1K_V1"\nlayers = ["layer"]\n'
+    rows = row.format("resnet18") + row.format("alexnet")
+    bench.edit(lambda text: text.replace("[[models]]", rows + "[[models]]", 1))
+
+    code = measure(bench)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert code == 6
+    assert [line.split("@")[0] for line in lines] == [
+        "error: nothing was run:",
+        "  - torchvision resnet18",
+        "  - torchvision alexnet",
+    ]
+    assert not (bench.folder / "cache").exists()
