@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from le_bench.cli.boards import check_folder, render_boards
+from le_bench.cli.boards import check_folder, check_whole, render_boards
 from le_bench.cli.session import (
     BOARDS,
     DEFAULT,
@@ -182,13 +182,15 @@ def _workers(text: str, device: str, steps: int) -> int:
 
 
 def prepare(opened: Opened, cache: Path | None, folder: Path) -> tuple[Progress, Store]:
-    """What an experiment needs, and the cache; files are fetched, and `folder` can be written."""
+    """What an experiment needs, and the cache; files are fetched, and `folder` can take it."""
     from le_bench.planning.plan import make_plan
     from le_bench.running.execute import survey
     from le_bench.running.fetching import fetch_files
     from le_bench.running.store import Store
 
     check_folder(folder)
+    if opened.experiment.units is not None:
+        check_whole(folder, opened.experiment.name)
     remember_digests(cache)
     fetch_files(opened.experiment)
     plan = make_plan(opened.experiment, opened.plugins.origins)

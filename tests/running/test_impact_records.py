@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from le_bench.boards.impact import read_impacts
 from le_bench.cli import call
 
 if TYPE_CHECKING:
     from conftest import Bench
+
+IMPACT = "\n[impact]\nfractions = [0.5]\n"
 
 
 def measure(bench: Bench, *arguments: str) -> int:
@@ -62,3 +65,36 @@ def test_missing_weights_are_told_before_the_cache_is_made(
         "  - torchvision alexnet",
     ]
     assert not (bench.folder / "cache").exists()
+
+
+@pytest.mark.parametrize("first", ["impact", "run"])
+@pytest.mark.parametrize("second", ["impact", "run"])
+def test_some_units_never_replace_or_join_all_of_them(
+    bench: Bench, first: str, second: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--limit-units is refused, before anything is loaded, where all units are on record."""
+    common = ["toy.toml", "--plugin", str(bench.plugin), "--out", "boards"]
+    call([first, *common])
+    before = bench.files("boards")
+    capsys.readouterr()
+
+    code = call([second, *common, "--limit-units", "2"])
+
+    place = {"impact": "impact holds Top Impact", "run": "results holds results"}[first]
+    assert code == 2
+    assert capsys.readouterr().err == (
+        f"error: boards/{place} over all units of 'toy'; this would be over some units only, "
+        "so give another folder with --out; nothing was written\n"
+    )
+    assert bench.files("boards") == before
+
+
+def test_all_units_replace_some_of_them(bench: Bench) -> None:
+    """A whole measurement in a folder of partial ones leaves whole records alone."""
+    measure(bench, "--limit-units", "2", "--out", "leaderboards")
+
+    code = measure(bench)
+
+    impacts = read_impacts(bench.folder / "leaderboards" / "impact")
+    assert code == 0
+    assert [(each.num_units, each.partial) for each in impacts] == [(6, False), (6, False)]
