@@ -308,7 +308,9 @@ class Collector:
         return artifact.record
 
     def _remove_others(self) -> None:
-        for folder in ("results", "explanations", "impact", SIMULATORS):
+        # without [impact] the records are those of `le-bench impact`
+        measured = () if self.experiment.impact is None else ("impact",)
+        for folder in ("results", "explanations", *measured, SIMULATORS):
             own = self.out / folder / file_name(self.experiment.name)
             for path in sorted(own.rglob("*.json")):
                 if path not in self._expected:

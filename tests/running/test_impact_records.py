@@ -98,3 +98,28 @@ def test_all_units_replace_some_of_them(bench: Bench) -> None:
     impacts = read_impacts(bench.folder / "leaderboards" / "impact")
     assert code == 0
     assert [(each.num_units, each.partial) for each in impacts] == [(6, False), (6, False)]
+
+
+def test_a_run_without_impact_keeps_what_was_measured(bench: Bench) -> None:
+    """An experiment without the table [impact] leaves records of the command on its board."""
+    measure(bench)
+    before = bench.files("leaderboards/impact")
+
+    code = bench.run()
+
+    assert code == 0
+    assert len(before) == 2
+    assert bench.files("leaderboards/impact") == before
+    assert "## Top Impact" in (bench.folder / "leaderboards" / "toy.md").read_text()
+
+
+def test_a_run_with_impact_removes_layers_that_left(bench: Bench) -> None:
+    """With the table [impact] a whole run keeps records of the experiment's layers alone."""
+    bench.edit(lambda text: text + IMPACT)
+    bench.run()
+    bench.edit(lambda text: text.replace('"first", ', ""))
+
+    bench.run()
+
+    impacts = read_impacts(bench.folder / "leaderboards" / "impact")
+    assert [each.layer for each in impacts] == ["second:max"]
