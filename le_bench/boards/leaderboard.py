@@ -10,13 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from le_bench.boards.companions import read_about, read_costs, read_explanations
-from le_bench.boards.files import ResultError, file_name, write_text
+from le_bench.boards.files import RESTORE, ResultError, faults_message, file_name, write_text
 from le_bench.boards.folders import remove
 from le_bench.boards.grid import layer_order, make_grids
 from le_bench.boards.impact import LayerImpact, read_impacts
 from le_bench.boards.pages import MARKS, Board, board_json, board_page, index_page
 from le_bench.boards.records import About, Costs, Failure, LayerExplanations, Result
-from le_bench.boards.results import mixed_faults, read_failures, read_results
+from le_bench.boards.results import (
+    interval_faults,
+    mixed_faults,
+    read_failures,
+    read_results,
+    result_path,
+)
 from le_bench.boards.scorers import PAGE as SCORERS
 from le_bench.boards.scorers import ScorerCheck, read_checks, scorers_page
 from le_bench.boards.simulators import PAGE as SIMULATORS
@@ -97,17 +103,23 @@ def _in_order(
     return tuple(sorted(own, key=lambda each: order((each.model, each.layer))))
 
 
-def board_files(folder: Path, *, include_partial: bool = False) -> dict[str, str]:
+def board_files(
+    folder: Path, *, include_partial: bool = False, intervals: bool = False
+) -> dict[str, str]:
     """The boards of a leaderboards folder, rendered from the records under it.
 
     Read are `results/`, `explanations/`, `costs/`, `about/`, `impact/`, `scorers/` and
-    `simulators/`. There may be no results if there are impacts or checks of scorers. Raises
+    `simulators/`. There may be no results if there are impacts or checks of scorers. With
+    `intervals` each bootstrap interval is made anew and checked, which takes the most time. Raises
     ResultError as reading them and `render` do.
     """
     impacts, scorers = read_impacts(folder / "impact"), read_checks(folder / SCORERS)
     alone = bool(impacts or scorers) and not (folder / "results").is_dir()
+    results = [] if alone else read_results(folder / "results")
+    if intervals:
+        _check_intervals(folder / "results", results)
     return render(
-        [] if alone else read_results(folder / "results"),
+        results,
         explanations=read_explanations(folder / "explanations"),
         costs=read_costs(folder / "costs"),
         failures=read_failures(folder / "results"),
@@ -117,6 +129,16 @@ def board_files(folder: Path, *, include_partial: bool = False) -> dict[str, str
         impacts=impacts,
         include_partial=include_partial,
     )
+
+
+def _check_intervals(folder: Path, results: Sequence[Result]) -> None:
+    faults = [
+        f"{result_path(folder, result.cell).relative_to(folder).as_posix()}: {fault}; {RESTORE}"
+        for result in results
+        for fault in interval_faults(result)
+    ]
+    if faults:
+        raise ResultError(faults_message("results", folder, faults))
 
 
 def _check(

@@ -7,7 +7,9 @@ and therefore kept apart from results. In JSON and in memory an undefined number
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cached_property
+from math import isfinite
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
@@ -21,10 +23,10 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from le_bench.boards.statistics import INTERVAL, Floats
+from le_bench.boards.statistics import INTERVAL, Floats, mean_and_error
 
 SCHEMA: Final = 1
-MEAN_TOLERANCE = 2e-6  # the mean of rounded values against the rounded mean, plus summing error
+TOLERANCE = 2e-6  # a figure of rounded values against the rounded figure, plus summing error
 
 _STRICT = ConfigDict(extra="forbid", defer_build=True)
 
@@ -205,12 +207,7 @@ class Result:
 
     def __post_init__(self) -> None:
         score = self.score
-        defined = [value for value in self.values if value is not None]
-        num_undefined = len(self.values) - len(defined)
-        mean = sum(defined) / len(defined) if defined else None
-        off = mean is not None and (
-            score.mean is None or abs(score.mean - mean) > MEAN_TOLERANCE * max(1.0, abs(mean))
-        )
+        num_undefined = sum(value is None for value in self.values)
         checks = {
             f"num_units is {score.num_units} but there are {len(self.values)} values": (
                 score.num_units == len(self.values)
@@ -225,17 +222,32 @@ class Result:
             ),
             "dead is not a rising list of unit numbers": list(self.dead)
             == sorted({unit for unit in self.dead if unit < len(self.values)}),
-            f"mean is {score.mean} but the values have {_shown(mean)}": (
-                not off and (mean is not None or score.mean is None)
-            ),
         }
         wrong = [fault for fault, holds in checks.items() if not holds]
+        wrong = wrong or list(self._wrong_figures())
         if wrong:
             raise ValueError("; ".join(wrong))
 
+    def _wrong_figures(self) -> Iterator[str]:
+        whole = live = mean_and_error(self.unit_values)
+        if self.dead:
+            live = mean_and_error(np.delete(self.unit_values, self.dead))
+        for figure, right in (
+            ("mean", whole.mean),
+            ("standard_error", whole.standard_error),
+            ("live_mean", live.mean),
+        ):
+            given = getattr(self.score, figure)
+            if not agree(given, right, TOLERANCE):
+                shown = f"{right:.6g}" if isfinite(right) else "none"
+                yield f"{figure} is {given} but the values have {shown}"
 
-def _shown(mean: float | None) -> str:
-    return "none" if mean is None else f"{mean:.6g}"
+
+def agree(given: float | None, right: float, tolerance: float) -> bool:
+    """Whether a figure on record is the right one; both may be undefined, as null and NaN."""
+    if given is None or not isfinite(right):
+        return given is None and not isfinite(right)
+    return abs(given - right) <= tolerance * max(1.0, abs(right))
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -25,14 +25,24 @@ from le_bench.boards.folders import (
     remove,
     write_record,
 )
-from le_bench.boards.records import Cell, Failure, MadeWith, Provenance, Result, Summary
+from le_bench.boards.records import (
+    Cell,
+    Failure,
+    MadeWith,
+    Provenance,
+    Result,
+    Summary,
+    agree,
+)
 from le_bench.boards.statistics import (
+    Floats,
     bootstrap_intervals,
     draw_resamples,
     mean_and_error,
     seed_from_key,
 )
 
+INTERVAL_TOLERANCE = 1e-4  # of a bound, made on two machines
 MIGRATIONS: Mapping[int, Migration] = {}
 
 
@@ -78,8 +88,7 @@ def make_result(
     explained = [length for length in units.lengths if length > 0]
     whole = mean_and_error(values)
     defined = values[~missing]
-    resamples = draw_resamples(len(defined), seed_from_key(key))
-    low, high = bootstrap_intervals(defined[None], resamples)[0]
+    low, high = _interval(defined, key)
     return Result(
         key=key,
         cell=cell,
@@ -103,6 +112,26 @@ def make_result(
         partial=partial,
         reference_row=reference_row,
     )
+
+
+def _interval(defined: Floats, key: str) -> tuple[float, float]:
+    resamples = draw_resamples(len(defined), seed_from_key(key))
+    low, high = bootstrap_intervals(defined[None], resamples)[0]
+    return float(low), float(high)
+
+
+def interval_faults(result: Result) -> Iterator[str]:
+    """What of the bootstrap interval does not follow from values and key, a bound each.
+
+    Reading a result checks all that is cheap; this takes as long as making the result did.
+    """
+    values = result.unit_values
+    bounds = _interval(values[~np.isnan(values)], result.key)
+    for name, right in zip(("ci_low", "ci_high"), bounds, strict=True):
+        given = getattr(result.score, name)
+        if not agree(given, right, INTERVAL_TOLERANCE):
+            shown = f"{right:.6g}" if isfinite(right) else "none"
+            yield f"score.{name}: is {given} but the values have {shown}"
 
 
 def _or_none(number: float) -> float | None:

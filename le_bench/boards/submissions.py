@@ -11,7 +11,6 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isclose
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,8 @@ from le_bench.boards.folders import decode, encode, remove
 from le_bench.boards.records import Cell, Failure, Origin, Result
 from le_bench.boards.results import (
     RESULTS,
-    UnitScores,
     failure_path,
-    make_result,
+    interval_faults,
     read_failures,
     read_results,
     result_path,
@@ -34,7 +32,6 @@ from le_bench.errors import unknown_name
 LARGEST = 64 * 2**20  # bytes of one result: two million units
 MOST_FILES = 20_000
 TOLERANCE = 2e-6  # two runs of one key differ by rounding to six decimals
-INTERVAL_TOLERANCE = 1e-4
 _WRITING, _READY = ".submission.tmp", ".submission"
 _UNIT, _BOTH = (0.0, 1.0), (-1.0, 1.0)
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -193,7 +190,7 @@ def _alike(first: Sequence[float | None], second: Sequence[float | None]) -> boo
 
 
 def _numbers(result: Result) -> Iterator[str]:
-    """Values out of range, and figures of the summary that do not follow from the values."""
+    """Values out of range, and an interval that does not follow from the values."""
     scorer = result.made_by.components.get("scorer")
     if scorer is None:
         yield "made_by.components.scorer: is missing"
@@ -203,18 +200,7 @@ def _numbers(result: Result) -> Iterator[str]:
             if value is not None and not low <= value <= high:
                 yield f"values[{unit}]: {value:g} is outside [{low:g}, {high:g}] of {scorer.name}"
                 break
-    undefined = [unit for unit, value in enumerate(result.values) if value is None]
-    units = UnitScores(
-        result.unit_values, [0] * len(result.values), dict.fromkeys(undefined, "?"), result.dead
-    )
-    expected = make_result(result.cell, result.key, units, result.made_by).score
-    figures = ("standard_error", "ci_low", "ci_high", "live_mean")
-    for figure in figures:
-        given, right = getattr(result.score, figure), getattr(expected, figure)
-        if (given is None) != (right is None) or (
-            right is not None and not isclose(given, right, rel_tol=0, abs_tol=INTERVAL_TOLERANCE)
-        ):
-            yield f"score.{figure}: is {given} but the values have {right}"
+    yield from interval_faults(result)
 
 
 def _write(folder: Path, results: Sequence[Result]) -> None:

@@ -29,3 +29,26 @@ def check_folder(folder: Path) -> None:
         raise BenchError(
             f"--out {folder}: cannot be written ({error.strerror}); give another folder"
         ) from error
+
+
+def check_whole(folder: Path, experiment: str) -> None:
+    """Refuse a folder with values over all units, for an experiment over some units only."""
+    from le_bench.boards.files import file_name
+    from le_bench.boards.folders import read_if_sound
+    from le_bench.boards.impact import IMPACTS
+    from le_bench.boards.results import RESULTS
+
+    def results(path: Path) -> bool:
+        found = read_if_sound(path, RESULTS)
+        return found is not None and not found.partial
+
+    def impacts(path: Path) -> bool:
+        found = read_if_sound(path, IMPACTS)
+        return found is not None and not found.partial
+
+    for name, what, whole in (("results", "results", results), ("impact", "Top Impact", impacts)):
+        if any(map(whole, (folder / name / file_name(experiment)).rglob("*.json"))):
+            raise BenchError(
+                f"{folder / name} holds {what} over all units of '{experiment}'; this would be "
+                "over some units only, so give another folder with --out; nothing was written"
+            )

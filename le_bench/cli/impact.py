@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from le_bench.cli.boards import check_folder, render_boards
-from le_bench.cli.run import PARTIAL, SOME_FAILED, watch
+from le_bench.cli.boards import render_boards
+from le_bench.cli.run import PARTIAL, SOME_FAILED, prepare, watch
 from le_bench.cli.session import (
     BOARDS,
     DEFAULT,
@@ -20,9 +20,9 @@ from le_bench.cli.session import (
     Layers,
     LimitUnits,
     Models,
+    Opened,
     PluginFiles,
     Settings,
-    cache_folder,
     open_experiment,
 )
 
@@ -57,38 +57,44 @@ def command(
     Example: `le-bench impact --model CNN --set impact.fractions=[0.02,0.1,0.5]`.
     """
     from le_bench.boards.impact import impact_table
-    from le_bench.planning.plan import make_plan
     from le_bench.running.collect_impact import collect_impacts
     from le_bench.running.devices import choose_device
-    from le_bench.running.execute import check_inputs, survey
     from le_bench.running.executors import InProcess
     from le_bench.running.provenance import RunProvenance, environment_of
-    from le_bench.running.store import Store
     from le_bench.running.workspace import Workspace
-    from le_bench.types import ImpactOptions
 
     chosen = choose_device(device)
     choices = Choices(
         experiment, settings, plugin, models=model, layers=layer, limit_units=limit_units
     )
-    opened = open_experiment(choices)
-    asked = replace(opened.experiment, impact=opened.experiment.impact or ImpactOptions())
-    partial = asked.units is not None
+    opened = _without_cells(open_experiment(choices))
+    partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
-    plan = replace(make_plan(asked, opened.plugins.origins), cells=(), not_applicable={})
-    store = Store(cache_folder(cache))
-    progress = survey(plan, store)
-    workspace = Workspace(plan, store, chosen, batch_size)
-    check_inputs(workspace, progress)
-    check_folder(folder)
-    watch(opened, progress, InProcess(workspace))
-    provenance = RunProvenance(plan, opened.plugins, environment_of(chosen.type))
+    progress, store = prepare(opened, cache, folder)
+    workspace = Workspace(progress.plan, store, chosen, batch_size)
+    watch(opened, progress, workspace, InProcess(workspace))
+    provenance = RunProvenance(progress.plan, opened.plugins, environment_of(chosen.type))
     written = collect_impacts(progress, store, provenance, folder)
     board = render_boards(folder, include_partial=partial)
     for name in dict.fromkeys(record.model for record in written.records):
         typer.echo(f"{name}\n")
         typer.echo(impact_table([each for each in written.records if each.model == name]))
         typer.echo("")
-    typer.echo(f"board: {board.get(asked.name, folder)}")
+    typer.echo(f"board: {board.get(opened.experiment.name, folder)}")
     if progress.failures:
         raise typer.Exit(SOME_FAILED)
+
+
+def _without_cells(opened: Opened) -> Opened:
+    """The experiment with models and data alone, and with default options if it has none."""
+    from le_bench.types import ImpactOptions
+
+    experiment = replace(
+        opened.experiment,
+        impact=opened.experiment.impact or ImpactOptions(),
+        encoders={},
+        explainers=(),
+        simulators=(),
+        scorers=(),
+    )
+    return replace(opened, experiment=experiment)

@@ -51,7 +51,8 @@ def command(
             raise BenchError(
                 f"a submission to {out} was interrupted; run `le-bench leaderboard` to finish it"
             )
-        difference = check_boards(out, board_files(out, include_partial=partial))
+        files = board_files(out, include_partial=partial, intervals=True)
+        difference = check_boards(out, files)
         if difference:
             typer.echo(difference)
             raise DifferenceError(

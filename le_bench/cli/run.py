@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from le_bench.cli.boards import check_folder, render_boards
+from le_bench.cli.boards import check_folder, check_whole, render_boards
 from le_bench.cli.session import (
     BOARDS,
     DEFAULT,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from le_bench.running.collect import Written
     from le_bench.running.execute import Progress
     from le_bench.running.executors import Executor
+    from le_bench.running.store import Store
     from le_bench.running.workspace import Workspace
 
 NAME = "run"
@@ -107,12 +108,8 @@ def command(
     Examples: `le-bench run`; `le-bench run my.toml --device cuda`;
     `le-bench run --explainer random --limit-units 8`.
     """
-    from le_bench.planning.plan import make_plan
     from le_bench.running.devices import choose_device
-    from le_bench.running.execute import check_inputs, survey
     from le_bench.running.executors import InProcess, LocalProcesses, Recipe
-    from le_bench.running.fetching import fetch_files
-    from le_bench.running.store import Store
     from le_bench.running.workspace import Workspace
 
     chosen = choose_device(device)
@@ -131,14 +128,10 @@ def command(
     opened = open_experiment(choices)
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
-    remember_digests(cache)
-    fetch_files(opened.experiment)
-    plan = make_plan(opened.experiment, opened.plugins.origins)
-    store = Store(cache_folder(cache))
-    progress = survey(plan, store)
     images, auto = _batch_size(batch_size)
+    progress, store = prepare(opened, cache, folder)
+    plan = progress.plan
     workspace = Workspace(plan, store, chosen, images, memory * MIB, auto, channels_last)
-    check_folder(folder)
     executor: Executor = InProcess(workspace)
     if count := _workers(workers, chosen.type, len(progress.needed)):
         recipe = Recipe(
@@ -154,10 +147,7 @@ def command(
         )
         executor = LocalProcesses(recipe, count, workspace)
     try:
-        if progress.needed:
-            typer.echo("loading the probe dataset, models and encoders ...", err=True)
-        check_inputs(workspace, progress)
-        watch(opened, progress, executor)
+        watch(opened, progress, workspace, executor)
     finally:
         executor.close()
     written = _collect(opened, progress, workspace, folder, choices)
@@ -191,11 +181,31 @@ def _workers(text: str, device: str, steps: int) -> int:
     return int(text) if steps else 0
 
 
-def watch(opened: Opened, progress: Progress, executor: Executor) -> None:
-    """Compute all that is needed, showing each step."""
-    from le_bench.cli.progress import StepLog
-    from le_bench.running.execute import execute
+def prepare(opened: Opened, cache: Path | None, folder: Path) -> tuple[Progress, Store]:
+    """What an experiment needs, and the cache; files are fetched, and `folder` can take it."""
+    from le_bench.planning.plan import make_plan
+    from le_bench.running.execute import survey
+    from le_bench.running.fetching import fetch_files
+    from le_bench.running.store import Store
 
+    check_folder(folder)
+    if opened.experiment.units is not None:
+        check_whole(folder, opened.experiment.name)
+    remember_digests(cache)
+    fetch_files(opened.experiment)
+    plan = make_plan(opened.experiment, opened.plugins.origins)
+    store = Store(cache_folder(cache))
+    return survey(plan, store), store
+
+
+def watch(opened: Opened, progress: Progress, workspace: Workspace, executor: Executor) -> None:
+    """Load and compute all that is needed, showing each step."""
+    from le_bench.cli.progress import StepLog
+    from le_bench.running.execute import check_inputs, execute
+
+    if progress.needed:
+        typer.echo("loading the probe dataset, models and encoders ...", err=True)
+    check_inputs(workspace, progress)
     log = StepLog(len(progress.needed), sys.stderr)
     opened.plugins.observe(log)
     with log:

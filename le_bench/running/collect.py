@@ -136,12 +136,6 @@ class Collector:
         kept = [read_if_sound(path, RESULTS) for path in own.rglob("*.json")]
         new = {result.cell for result in results}
         others = [old for old in kept if old is not None and old.cell not in new]
-        partial = any(result.partial for result in results)
-        if partial and any(old is not None and not old.partial for old in kept):
-            raise ResultError(
-                f"{folder} holds results over all units of '{self.experiment.name}'; these are "
-                "over some units only, so give another folder with --out; nothing was written"
-            )
         faults = [] if complete else mixed_faults([*others, *results])
         if faults:
             raise ResultError(
@@ -295,7 +289,9 @@ class Collector:
         return artifact.record
 
     def _remove_others(self) -> None:
-        for folder in ("results", "explanations", "impact", SIMULATORS):
+        # without [impact] the records are those of `le-bench impact`
+        measured = () if self.experiment.impact is None else ("impact",)
+        for folder in ("results", "explanations", *measured, SIMULATORS):
             own = self.out / folder / file_name(self.experiment.name)
             for path in sorted(own.rglob("*.json")):
                 if path not in self._expected:

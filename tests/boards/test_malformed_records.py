@@ -65,6 +65,22 @@ Change = Callable[[dict[str, Any]], object]
             f"mean is None but the values have 0.15; {RESTORE}",
         ),
         (
+            lambda d: d["score"].update(standard_error=9.0),
+            f"standard_error is 9.0 but the values have 0.05; {RESTORE}",
+        ),
+        (
+            lambda d: d["score"].update(standard_error=None),
+            f"standard_error is None but the values have 0.05; {RESTORE}",
+        ),
+        (
+            lambda d: d["score"].update(live_mean=0.2),
+            f"live_mean is 0.2 but the values have 0.15; {RESTORE}",
+        ),
+        (
+            lambda d: (d.update(dead=[0]), d["score"].update(num_dead=1)),
+            f"live_mean is 0.15 but the values have 0.2; {RESTORE}",
+        ),
+        (
             lambda d: d.update(values=[0.15, None]),
             "num_undefined is 0 but 1 values are null; reasons are given for 0 of 1 undefined "
             f"units; {RESTORE}",
@@ -151,7 +167,7 @@ def test_truncated_file_is_refused(tmp_path: Path, result_of: ResultMaker) -> No
 
 
 def test_changed_digit_of_a_score_is_noticed(tmp_path: Path, result_of: ResultMaker) -> None:
-    """A score edited by hand no longer agrees with the mean."""
+    """A score edited by hand no longer agrees with the figures."""
     result = result_of([0.125, 0.25, 0.5])
     write_result(tmp_path, result)
     path = result_path(tmp_path, result.cell)
@@ -163,7 +179,8 @@ def test_changed_digit_of_a_score_is_noticed(tmp_path: Path, result_of: ResultMa
     assert str(caught.value) == (
         f"1 fault in the results under {tmp_path}:\n"
         "- tiny/cnn/layer1/le-label/siglip.correlation.json: mean is 0.291667 but the values have "
-        f"0.425; {RESTORE}"
+        "0.425; standard_error is 0.11024 but the values have 0.240226; live_mean is 0.291667 but "
+        f"the values have 0.425; {RESTORE}"
     )
 
 

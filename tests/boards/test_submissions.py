@@ -131,7 +131,7 @@ REFUSED = [
     ({"origin": {"file": "a", "by": "b"}}, "origin: is written when a result is taken"),
     ({"made_by__seed": 1}, "made_by.seed: seeds here: 0, not 1"),
     ({"score__ci_low": 0.1}, "score.ci_low: is 0.1 but the values have 0.5"),
-    ({"score__standard_error": None}, "score.standard_error: is None but the values have"),
+    ({"score__standard_error": None}, "standard_error is None but the values have"),
     (
         {"made_by__components__model__version": 3},
         "made_by.components.model: configurations of model 'cnn' here: picturebook-cnn version 2",

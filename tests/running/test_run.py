@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from le_bench.boards.results import read_failures, read_results
+from le_bench.boards.statistics import mean_and_error
 from le_bench.cli import call
 
 if TYPE_CHECKING:
@@ -205,8 +207,13 @@ def test_a_result_that_is_reproduced_stays_as_it_is(
     bench.run()
     noise = json.loads(path.read_bytes())["values"][first]
     document["values"][first] += 0.1
-    defined = [value for value in document["values"] if value is not None]
-    document["score"]["mean"] = round(sum(defined) / len(defined), 6)
+    whole = mean_and_error(np.array(document["values"], dtype=np.float64))
+    live = np.delete(np.array(document["values"], dtype=np.float64), document["dead"])
+    document["score"] |= {
+        "mean": round(whole.mean, 6),
+        "standard_error": round(whole.standard_error, 6),
+        "live_mean": round(mean_and_error(live).mean, 6),
+    }
     path.write_text(json.dumps(document))
     capsys.readouterr()
     bench.run()
