@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from le_bench.components import Component, Encoder
 from le_bench.errors import ExperimentError, unknown_name
+from le_bench.planning.paths import resolve_path
 from le_bench.plugins import Plugins
 from le_bench.types import ConceptSet
 
@@ -90,8 +91,14 @@ def make_component(
         return None
 
 
-def _path(given: str, where: str, advice: str, surroundings: Surroundings, faults: Faults) -> Path:
-    path = surroundings.folder / Path(given).expanduser()
+def _path(
+    given: str, where: str, advice: str, surroundings: Surroundings, faults: Faults
+) -> Path | None:
+    try:
+        path = resolve_path(given, surroundings.folder)
+    except ExperimentError as error:
+        faults.add(where, str(error))
+        return None
     if not path.exists():
         faults.add_missing(where, f"{normpath(path)} does not exist; {advice}")
     return path
@@ -137,12 +144,15 @@ def read_options(kind: type[T], table: Any, where: str, faults: Faults) -> T | N
     for key in unknown:
         faults.add(where, unknown_name("option", key, known))
     try:
-        return None if unknown else TypeAdapter(kind).validate_json(json.dumps(dict(table)))
+        return None if unknown else TypeAdapter(kind).validate_json(_as_json(dict(table)))
     except ValidationError as error:
         detail = error.errors()[0]
         place = ".".join(str(part) for part in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         faults.add(where, f"{place}: {message[:1].lower()}{message[1:]}" if place else message)
+        return None
+    except ValueError:
+        faults.add(where, f"numbers must be finite, not {dict(table)!r}")
         return None
 
 
@@ -153,12 +163,20 @@ def _value(given: Any, hint: Any, where: str, surroundings: Surroundings, faults
     if ConceptSet in parts:
         return _named(given, "concept set", surroundings.concept_sets, where, faults)
     try:
-        return TypeAdapter(hint).validate_json(json.dumps(given, default=str), strict=True)
+        return TypeAdapter(hint).validate_json(_as_json(given), strict=True)
     except ValidationError as error:
         detail = error.errors()[0]
         place = "".join(f"[{part}]" for part in detail["loc"])
         faults.add(where + place, f"{detail['msg'].lower()}, not {given!r}")
         return None
+    except ValueError:
+        faults.add(where, f"numbers must be finite, not {given!r}")
+        return None
+
+
+def _as_json(given: Any) -> str:
+    """A value of TOML as JSON, where times are texts. Raises ValueError for inf and nan."""
+    return json.dumps(given, default=str, allow_nan=False)
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

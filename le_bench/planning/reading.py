@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -135,6 +137,8 @@ class _Reader:
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             words = {str: "text", int: "a whole number", bool: "true or false"}
             self.faults.add(key, f"must be {words[kind]}, not {value!r}")
+        elif isinstance(value, int) and abs(value) >= 2**63:
+            self.faults.add(key, f"must lie between -2**63 and 2**63, not {reprlib.repr(value)}")
         return value
 
     def _one_of(self, key: str, known: Sequence[str]) -> Any:
@@ -262,8 +266,20 @@ class _Reader:
             for key in CELL_KEYS:
                 if table[key] not in known[key]:
                     self.faults.add(where, unknown_name(key, str(table[key]), known[key]))
-            if not isinstance(table["value"], int | float) or isinstance(table["value"], bool):
-                self.faults.add(where, f"value must be a number, not {table['value']!r}")
+            if not _is_finite_number(table["value"]):
+                given = reprlib.repr(table["value"])
+                self.faults.add(where, f"value must be a finite number, not {given}")
                 continue
             published[tuple(str(table[key]) for key in CELL_KEYS)] = float(table["value"])
         return published
+
+
+def _is_finite_number(given: Any) -> bool:
+    try:
+        return (
+            isinstance(given, int | float)
+            and not isinstance(given, bool)
+            and isfinite(float(given))
+        )
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
