@@ -254,6 +254,21 @@ def test_a_plugin_file_counts_once(tmp_path: Path) -> None:
         Plugins.find([file, copy])
 
 
+def test_plugin_files_of_one_name_stay_apart(tmp_path: Path) -> None:
+    """Each component finds the module of its own file, whatever the folders are."""
+    files = {name: tmp_path / name / "plugin.py" for name in ("mine", "yours")}
+    for name, file in files.items():
+        file.parent.mkdir()
+        file.write_text(GOOD.replace('"mine"', f'"{name}"'))
+
+    plugins = Plugins.find(list(files.values()))
+
+    homes = {name: plugins.offer("explainer", name).component.__module__ for name in files}
+    assert {name: sys.modules[homes[name]].__file__ for name in files} == {
+        name: str(file) for name, file in files.items()
+    }
+
+
 def test_an_unknown_component_may_be_in_a_file() -> None:
     """The likeliest mistake with a plugin that is no package."""
     with pytest.raises(PluginError, match=r"is it in a file\? add --plugin FILE.py"):
