@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -305,6 +305,8 @@ def _check_component(component: Any, kind: str, hook: str) -> None:
         raise PluginError(f"{hook}: {label} is not a dataclass; add @dataclass(frozen=True)")
     if not parameters.frozen:  # type: ignore[union-attr]  # a dataclass has parameters
         raise PluginError(f"{hook}: {label} can be changed; use @dataclass(frozen=True)")
+    if any(option.name == "kind" for option in fields(component)):
+        raise PluginError(f"{hook}: an option of {label} is called `kind`; give it another name")
     name = getattr(component, "name", None)
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise PluginError(

@@ -69,6 +69,10 @@ FAULTY = {
         + "@hookimpl\ndef le_bench_explainers():\n    return [Mine]\n",
         "le_bench_explainers: Mine is not a dataclass; add @dataclass(frozen=True)",
     ),
+    "kind": (
+        GOOD.replace('name = "mine"', 'name = "mine"\n    kind: str = "x"'),
+        "le_bench_explainers: an option of Mine is called `kind`; give it another name",
+    ),
     "bad_name": (
         GOOD.replace('"mine"', '"My Explainer"'),
         "le_bench_explainers: Mine needs a class variable `name` in lower-case words joined by "
