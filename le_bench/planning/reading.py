@@ -9,10 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from le_bench.components import (
-    DatasetSource,
-    Encoder,
-)
+from le_bench.components import DatasetSource, Encoder
 from le_bench.errors import BenchError, ExperimentError, MissingFileError, unknown_name
 from le_bench.planning.concept_sets import ConceptSets
 from le_bench.planning.experiment import Experiment, ModelRow, Row
@@ -24,6 +21,7 @@ from le_bench.planning.options import (
     read_options,
     short_options,
 )
+from le_bench.planning.plan import encoders_of
 from le_bench.plugins import Plugins
 from le_bench.types import ImpactOptions, Precision
 
@@ -116,7 +114,6 @@ class _Reader:
             "precision": self._one_of("precision", get_args(Precision)),
             "embeddings": self._one_of("embeddings", ("fp32", "fp16")),
             "dataset": self._dataset(),
-            "encoders": self.surroundings.encoders,
             "models": tuple(self._rows("models", self._model_row)),
             "explainers": tuple(self._rows("explainers", self._row("explainer"))),
             "simulators": tuple(self._rows("simulators", self._row("simulator"))),
@@ -124,6 +121,7 @@ class _Reader:
         }
         if isinstance(values["units"], int) and values["units"] < 1:
             self.faults.add("units", f"must be at least 1, not {values['units']}")
+        values["encoders"] = self._all_encoders([*values["explainers"], *values["simulators"]])
         values["published"] = self._published(values)
         values["compare"] = self._compare([row.id for row in values["explainers"]])
         if self.faults.num_mistakes:
@@ -182,6 +180,21 @@ class _Reader:
             encoder = self._component("encoder", table, f"encoders.{name}", ())
             if encoder is not None:
                 encoders[name] = encoder
+        return encoders
+
+    def _all_encoders(self, rows: Sequence[Row[Any]]) -> dict[str, Encoder]:
+        """Those of the experiment, and those that components have by default under their names."""
+        encoders = dict(self.surroundings.encoders)
+        for row in rows:
+            for encoder in encoders_of(row.component):
+                if encoder not in encoders.values():
+                    if encoder.name in encoders:
+                        self.faults.add(
+                            row.id,
+                            f"there is another encoder '{encoder.name}' than its default one; "
+                            "name the encoder that it is to use",
+                        )
+                    encoders[encoder.name] = encoder
         return encoders
 
     def _tables(self, key: str) -> Mapping[str, Any]:
