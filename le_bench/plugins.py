@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import hashlib
 import inspect
 import logging
+import os
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +21,7 @@ from le_bench.components import KINDS, Component
 from le_bench.errors import PluginError, near_misses, unknown_name
 from le_bench.fingerprint import path_digest
 from le_bench.markers import PROJECT
+from le_bench.python_files import run_file
 
 if TYPE_CHECKING:
     from le_bench.planning.plan import Step
@@ -258,18 +259,11 @@ def _source_file(component: type[Component]) -> Path | None:
 
 
 def _import_file(file: Path) -> ModuleType:
-    name = f"le_bench_plugin_file_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    """The module of a plugin file, under a name that files of other folders do not have."""
+    if file.suffix != ".py":
         raise PluginError("not a Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up while it is being executed
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    place = hashlib.sha256(os.fsencode(file.resolve())).hexdigest()
+    return run_file(file, f"le_bench_plugin_file_{file.stem}_{place[:16]}")
 
 
 def _check_hooks(module: ModuleType) -> None:
@@ -311,6 +305,8 @@ def _check_component(component: Any, kind: str, hook: str) -> None:
         raise PluginError(f"{hook}: {label} is not a dataclass; add @dataclass(frozen=True)")
     if not parameters.frozen:  # type: ignore[union-attr]  # a dataclass has parameters
         raise PluginError(f"{hook}: {label} can be changed; use @dataclass(frozen=True)")
+    if any(option.name == "kind" for option in fields(component)):
+        raise PluginError(f"{hook}: an option of {label} is called `kind`; give it another name")
     name = getattr(component, "name", None)
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise PluginError(

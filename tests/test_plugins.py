@@ -69,6 +69,10 @@ FAULTY = {
         + "@hookimpl\ndef le_bench_explainers():\n    return [Mine]\n",
         "le_bench_explainers: Mine is not a dataclass; add @dataclass(frozen=True)",
     ),
+    "kind": (
+        GOOD.replace('name = "mine"', 'name = "mine"\n    kind: str = "x"'),
+        "le_bench_explainers: an option of Mine is called `kind`; give it another name",
+    ),
     "bad_name": (
         GOOD.replace('"mine"', '"My Explainer"'),
         "le_bench_explainers: Mine needs a class variable `name` in lower-case words joined by "
@@ -252,6 +256,21 @@ def test_a_plugin_file_counts_once(tmp_path: Path) -> None:
     copy.write_text(GOOD + "\n# changed\n")
     with pytest.raises(PluginError, match="choose another name, or leave one of the two out"):
         Plugins.find([file, copy])
+
+
+def test_plugin_files_of_one_name_stay_apart(tmp_path: Path) -> None:
+    """Each component finds the module of its own file, whatever the folders are."""
+    files = {name: tmp_path / name / "plugin.py" for name in ("mine", "yours")}
+    for name, file in files.items():
+        file.parent.mkdir()
+        file.write_text(GOOD.replace('"mine"', f'"{name}"'))
+
+    plugins = Plugins.find(list(files.values()))
+
+    homes = {name: plugins.offer("explainer", name).component.__module__ for name in files}
+    assert {name: sys.modules[homes[name]].__file__ for name in files} == {
+        name: str(file) for name, file in files.items()
+    }
 
 
 def test_an_unknown_component_may_be_in_a_file() -> None:

@@ -11,6 +11,7 @@ from le_bench.concepts.lists import broden_concepts, once_each, read_concepts, u
 from le_bench.concepts.shipped import SHIPPED
 from le_bench.errors import BenchError, MissingFileError, unknown_name
 from le_bench.planning.options import Faults
+from le_bench.planning.paths import resolve_path
 from le_bench.types import ConceptSet
 
 OWN = "dataset"
@@ -73,9 +74,12 @@ class ConceptSets:
         return texts
 
     def _named(self, given: Any, where: str) -> tuple[str, ...] | None:
-        if given in SHIPPED:
+        if not isinstance(given, str):
+            self.faults.add(where, f"must name one concept set, not {given!r}")
+        elif given not in SHIPPED:
+            self.faults.add(where, unknown_name("concept set", given, list(SHIPPED)))
+        else:
             return SHIPPED[given]()
-        self.faults.add(where, unknown_name("concept set", str(given), list(SHIPPED)))
         return None
 
     def _file(
@@ -84,9 +88,8 @@ class ConceptSets:
         if not isinstance(given, str):
             self.faults.add(where, f"must name a file, not {given!r}")
             return None
-        path = Path(normpath(self.folder / Path(given).expanduser()))
         try:
-            return read(path)
+            return read(Path(normpath(resolve_path(given, self.folder))))
         except MissingFileError as error:
             self.faults.add_missing(where, f"{error}; {advice}" if advice else str(error))
             return ()

@@ -12,6 +12,7 @@ from le_bench.components import ModelSource
 from le_bench.errors import BenchError, unknown_name
 from le_bench.networks.layers import expand_path
 from le_bench.planning.options import Faults
+from le_bench.planning.paths import resolve_path
 from le_bench.types import Layer, Pooling
 
 KEYS = ("path", "pooling", "directions")
@@ -80,10 +81,14 @@ class LayerReader:
         """The file of a layer's directions, if any."""
         if given is None:
             return None
-        path = self.folder / Path(str(given)).expanduser()
-        if not isinstance(given, str) or not path.is_file():
+        try:
+            if isinstance(given, str) and (path := resolve_path(given, self.folder)).is_file():
+                return path
+        except BenchError as error:
+            self._fault(f"directions: {error}")
+        else:
             self._fault(f"directions must name a safetensors file, not {given!r}")
-        return path
+        return Path(str(given))
 
     def _fault(self, message: str) -> None:
         self.faults.add(self.where, message)

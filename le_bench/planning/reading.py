@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from le_bench.components import (
-    DatasetSource,
-    Encoder,
-)
+from le_bench.components import DatasetSource, Encoder
 from le_bench.errors import BenchError, ExperimentError, MissingFileError, unknown_name
 from le_bench.planning.concept_sets import ConceptSets
 from le_bench.planning.experiment import Experiment, ModelRow, Row
@@ -22,6 +21,7 @@ from le_bench.planning.options import (
     read_options,
     short_options,
 )
+from le_bench.planning.plan import encoders_of
 from le_bench.plugins import Plugins
 from le_bench.types import ImpactOptions, Precision
 
@@ -114,7 +114,6 @@ class _Reader:
             "precision": self._one_of("precision", get_args(Precision)),
             "embeddings": self._one_of("embeddings", ("fp32", "fp16")),
             "dataset": self._dataset(),
-            "encoders": self.surroundings.encoders,
             "models": tuple(self._rows("models", self._model_row)),
             "explainers": tuple(self._rows("explainers", self._row("explainer"))),
             "simulators": tuple(self._rows("simulators", self._row("simulator"))),
@@ -122,6 +121,7 @@ class _Reader:
         }
         if isinstance(values["units"], int) and values["units"] < 1:
             self.faults.add("units", f"must be at least 1, not {values['units']}")
+        values["encoders"] = self._all_encoders([*values["explainers"], *values["simulators"]])
         values["published"] = self._published(values)
         values["compare"] = self._compare([row.id for row in values["explainers"]])
         if self.faults.num_mistakes:
@@ -135,6 +135,8 @@ class _Reader:
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             words = {str: "text", int: "a whole number", bool: "true or false"}
             self.faults.add(key, f"must be {words[kind]}, not {value!r}")
+        elif isinstance(value, int) and abs(value) >= 2**63:
+            self.faults.add(key, f"must lie between -2**63 and 2**63, not {reprlib.repr(value)}")
         return value
 
     def _one_of(self, key: str, known: Sequence[str]) -> Any:
@@ -178,6 +180,21 @@ class _Reader:
             encoder = self._component("encoder", table, f"encoders.{name}", ())
             if encoder is not None:
                 encoders[name] = encoder
+        return encoders
+
+    def _all_encoders(self, rows: Sequence[Row[Any]]) -> dict[str, Encoder]:
+        """Those of the experiment, and those that components have by default under their names."""
+        encoders = dict(self.surroundings.encoders)
+        for row in rows:
+            for encoder in encoders_of(row.component):
+                if encoder not in encoders.values():
+                    if encoder.name in encoders:
+                        self.faults.add(
+                            row.id,
+                            f"there is another encoder '{encoder.name}' than its default one; "
+                            "name the encoder that it is to use",
+                        )
+                    encoders[encoder.name] = encoder
         return encoders
 
     def _tables(self, key: str) -> Mapping[str, Any]:
@@ -262,8 +279,20 @@ class _Reader:
             for key in CELL_KEYS:
                 if table[key] not in known[key]:
                     self.faults.add(where, unknown_name(key, str(table[key]), known[key]))
-            if not isinstance(table["value"], int | float) or isinstance(table["value"], bool):
-                self.faults.add(where, f"value must be a number, not {table['value']!r}")
+            if not _is_finite_number(table["value"]):
+                given = reprlib.repr(table["value"])
+                self.faults.add(where, f"value must be a finite number, not {given}")
                 continue
             published[tuple(str(table[key]) for key in CELL_KEYS)] = float(table["value"])
         return published
+
+
+def _is_finite_number(given: Any) -> bool:
+    try:
+        return (
+            isinstance(given, int | float)
+            and not isinstance(given, bool)
+            and isfinite(float(given))
+        )
+    except OverflowError:  # a whole number of hundreds of digits
+        return False

@@ -67,12 +67,15 @@ def select_rows(table: Mapping[str, Any], key: str, names: Sequence[str]) -> dic
 def select_layers(table: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
     """A copy of the table with only these layers; models without any of them are left out.
 
-    A listed layer with wildcards is narrowed to the paths that it matches.
+    A listed layer with wildcards is narrowed to the paths that it matches. Nothing is selected from
+    models or layers that are no lists, which are refused when the table is read.
     """
-    if not paths:
+    rows = table.get("models")
+    if not paths or not isinstance(rows, list):
         return dict(table)
-    rows = [row for row in table.get("models", []) if isinstance(row, Mapping)]
-    known = [_layer_name(layer) for row in rows for layer in row.get("layers", [])]
+    if not all(isinstance(row, Mapping) and isinstance(row.get("layers"), list) for row in rows):
+        return dict(table)
+    known = [_layer_name(layer) for row in rows for layer in row["layers"]]
     for path in paths:
         if not any(_covers(name, path) for name in known):
             raise ExperimentError(f"--layer {path}: {unknown_name('layer', path, known)}")
@@ -80,7 +83,7 @@ def select_layers(table: Mapping[str, Any], paths: Sequence[str]) -> dict[str, A
     for row in rows:
         layers = [
             layer if _layer_name(layer) == path else _narrowed(layer, path)
-            for layer in row.get("layers", [])
+            for layer in row["layers"]
             for path in paths
             if _covers(_layer_name(layer), path)
         ]
@@ -130,5 +133,5 @@ def _narrowed(layer: Any, path: str) -> Any:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # tomllib's own errors are of the first kind
         return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def _read_table(path: Path, below: tuple[str, ...]) -> dict[str, Any]:
     base = table.pop("extends", None)
     if base is None:
         return table
-    if not isinstance(base, str) or "/" in base or not base.endswith(".toml"):
+    if not isinstance(base, str) or not re.fullmatch(r"[^/\x00]+\.toml", base):
         raise ExperimentError(
             f"{path}: extends must name a .toml file of this folder, not {base!r}"
         )
@@ -41,5 +42,5 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ExperimentError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ExperimentError(f"{path}: is not UTF-8 text ({error.reason})") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib's own errors are of the first kind
         raise ExperimentError(f"{path}: is not valid TOML: {error}") from error

@@ -57,6 +57,7 @@ def make_evidence(workspace: Workspace, step: Step) -> tuple[Evidence, StoredMem
         maps=maps,
         device=computing_device(workspace.device),
         working_bytes=workspace.working_bytes,
+        whole_layer=workspace.artifact(step.inputs[0]).tensors["values"].shape[1],
     )
     return evidence, memory
 

@@ -127,6 +127,7 @@ class Evidence:
     the probe dataset's own concept set. `seed` is derived from the run's seed and the cell. `maps`
     is there for explainers that set `needs_maps`. Heavy computing is for `device`, with at most
     `working_bytes` there beside what is given and the result; all tensors come on the CPU.
+    `whole_layer` is how many units the layer has if these are not all of them.
     """
 
     layer: Layer
@@ -140,8 +141,14 @@ class Evidence:
     maps: Maps | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     working_bytes: int = WORKING_BYTES
+    whole_layer: int | None = None
 
     @property
     def num_units(self) -> int:
         """U, the number of units to explain."""
         return self.train_activations.shape[1]
+
+    @property
+    def num_layer_units(self) -> int:
+        """The number of units of the layer, of which a run may be limited to the first."""
+        return self.num_units if self.whole_layer is None else self.whole_layer

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +18,7 @@ from le_bench.components import ModelSource
 from le_bench.errors import BenchError, MissingFileError, unknown_name
 from le_bench.networks.preprocessing import Channels, Interpolation, Preprocessing
 from le_bench.networks.weights import load_weights
+from le_bench.python_files import run_file
 from le_bench.types import TargetModel
 
 Option = str | int | float | bool
@@ -97,16 +96,6 @@ class FactoryModel(ModelSource):
         return found
 
 
-class _FreshLoader(SourceFileLoader):
-    """Compiles the source each time: bytecode caches go by time and size, keys by content."""
-
-    def get_code(self, fullname: str) -> CodeType:
-        """The compiled source."""
-        path = self.get_filename(fullname)
-        code: CodeType = self.source_to_code(self.get_data(path), path)
-        return code
-
-
 def _import_file(path: Path) -> ModuleType:
     """The module of a Python file, under a name made from its content, run once a process."""
     try:
@@ -116,20 +105,12 @@ def _import_file(path: Path) -> ModuleType:
     name = f"le_bench_factory_{hashlib.sha256(content).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
-    loader = _FreshLoader(name, str(path))
-    spec = importlib.util.spec_from_loader(name, loader)
-    if spec is None:
-        raise BenchError(f"{path}: this is no Python file; give one whose name ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look their module up here
     try:
-        loader.exec_module(module)
+        return run_file(path, name)
     except Exception as error:
-        del sys.modules[name]
         raise BenchError(
             f"{path}: running the file failed with {type(error).__name__}: {error}; mend the file"
         ) from error
-    return module
 
 
 def _written(options: Mapping[str, Option]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,9 @@ from le_bench.errors import MissingFileError, NotApplicableError, UnreadableFile
 from le_bench.testing.worlds import Recipe, World, plant
 from le_bench.types import Explanation, Term
 from le_bench_plugins.explainers.published.explainer import Published
+
+if TYPE_CHECKING:
+    from conftest import Bench
 
 LINEAR = "layer,unit,val correlation,weight0,concept0,weight1,concept1,bias\n"
 TEXTS = "layer,unit,description\n"
@@ -131,6 +134,21 @@ def test_units_count_from_zero_or_one(tmp_path: Path) -> None:
 def test_units_beyond_the_layer_are_ignored(tmp_path: Path) -> None:
     """A run may be limited to the first units of a layer."""
     assert texts(explain(tmp_path, described(*"abcdef"))) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("count", [5, 6])
+def test_a_limit_of_units_does_not_change_how_a_file_counts(bench: Bench, count: int) -> None:
+    """The six units of the layer decide, so five from 1 on are refused with a limit of five too."""
+    rows = "".join(
+        f"{layer},{u},red\n" for layer in ("first", "second") for u in range(1, count + 1)
+    )
+    (bench.folder / "published.csv").write_text(TEXTS + rows)
+    published = '[[explainers]]\nuse = "published"\nfile = "published.csv"\n'
+    bench.edit(lambda text: text + published)
+
+    codes = [bench.run(), *(bench.run("--limit-units", limit) for limit in ("4", "5", "6"))]
+
+    assert codes == [5 if count == 5 else 0] * 4
 
 
 def test_layers_are_chosen_by_name(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ class Published(Explainer):
 
     `first_unit` is 0 or 1. Without it, a file with a unit 0 counts from 0, one whose last unit is
     the number of units from 1, and anything else is refused as ambiguous; Network Dissection
-    counts from 1. Units beyond those of the layer are ignored: a run may be limited to the first.
+    counts from 1. Units beyond those to explain are ignored; a run that is limited to the first
+    units reads a file as a whole run does.
     """
 
     name: ClassVar[str] = "published"
@@ -68,7 +69,7 @@ class Published(Explainer):
         table = read_table(self.file)
         form = recognise(table)
         lines = self._lines(table, evidence.layer.path)
-        first = self._first(table, lines, form, evidence.num_units)
+        first = self._first(table, lines, form, evidence.num_layer_units)
         said = sayings(table, lines, first, form)
         return [
             Explanation(unit, saying.terms, saying.bias, saying.reason, saying.figures)
@@ -97,7 +98,7 @@ class Published(Explainer):
         return lines
 
     def _first(self, table: Table, lines: list[Line], form: Format, num_units: int) -> int:
-        """The number of the first unit in the file."""
+        """The number of the first unit in the file, for a layer of so many units."""
         if self.first_unit is not None:
             return self.first_unit
         units = [unit_number(table, line) for line in lines]

@@ -1,0 +1,163 @@
+"""Values of an experiment that no reader can take are faults in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from le_bench.errors import ExperimentError
+from le_bench.planning.reading import build_experiment
+from le_bench.planning.settings import apply_settings, select_layers
+from le_bench.planning.tables import read_table
+from le_bench.plugins import Plugins
+
+TOY = (Path(__file__).parent.parent / "toy" / "toy.toml").read_text()
+LAYERS = 'layers = ["first", { path = "second", pooling = "max" }]'
+PUBLISHED = """
+[[published]]
+model = "net"
+layer = "first"
+explainer = "toy-label"
+simulator = "labels"
+scorer = "correlation"
+value = """
+
+
+def faults(plugins: Plugins, text: str, folder: Path, *layers: str) -> list[str]:
+    """The messages for an experiment of this text, with these layers selected."""
+    path = folder / "x.toml"
+    path.write_text(text)
+    with pytest.raises(ExperimentError) as caught:
+        build_experiment(select_layers(read_table(path), layers), path, plugins)
+    return [line.removeprefix("  - ") for line in str(caught.value).splitlines()[1:]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("[dataset]", '[dataset]\npalette = "~nosuchuser/x"', "dataset, palette: "),
+        (
+            'pooling = "max"',
+            'directions = "~nosuchuser/x"',
+            "models 1 (net): directions: ",
+        ),
+        (
+            'words = ["red", "green", "sky"]\n',
+            'words = ["red"]\n[concepts.more]\nfile = "~nosuchuser/x"\n',
+            "concepts.more: ",
+        ),
+    ],
+)
+def test_what_is_no_path_is_a_fault(
+    plugins: Plugins, tmp_path: Path, old: str, new: str, where: str
+) -> None:
+    """In options, in layers and in concept sets."""
+    found = faults(plugins, TOY.replace(old, new), tmp_path)
+
+    assert found == [
+        f"{where}'~nosuchuser/x' leads nowhere (its ~ stands for no home that is known here); "
+        "check the path"
+    ]
+
+
+def test_a_concept_set_is_named_by_a_text(plugins: Plugins, tmp_path: Path) -> None:
+    """A list of names is no name."""
+    text = TOY + '[concepts.more]\nnamed = ["nouns"]\n'
+
+    assert faults(plugins, text, tmp_path) == [
+        "concepts.more: must name one concept set, not ['nouns']"
+    ]
+
+
+@pytest.mark.parametrize("given", ["layers = 3", 'layers = "first"', ""])
+def test_layers_that_are_no_list_are_a_fault_of_their_row(
+    plugins: Plugins, tmp_path: Path, given: str
+) -> None:
+    """Also if one of them is asked for."""
+    found = faults(plugins, TOY.replace(LAYERS, given), tmp_path, "first")
+
+    assert found == ["models 1 (net): layers must be a list of module paths such as ['layer4']"]
+
+
+def test_models_that_are_no_tables_are_a_fault(plugins: Plugins, tmp_path: Path) -> None:
+    """Also if a layer is asked for."""
+    start, end = TOY.index("[[models]]"), TOY.index("[[explainers]]")
+
+    found = faults(plugins, "models = 3\n" + TOY[:start] + TOY[end:], tmp_path, "first")
+
+    assert found == ["top level: needs at least one [[models]] table"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("nan", "nan"), ("-inf", "-inf"), ("1" + "0" * 400, f"1{'0' * 17}...{'0' * 19}")],
+)
+def test_published_figures_are_finite(
+    plugins: Plugins, tmp_path: Path, value: str, shown: str
+) -> None:
+    """Anything else could not be kept beside a result."""
+    found = faults(plugins, TOY + PUBLISHED + value, tmp_path)
+
+    assert found == [f"published 1: value must be a finite number, not {shown}"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            '[[scorers]]\nuse = "iou"\nthreshold = nan',
+            "scorers 2 (iou), threshold: numbers must be finite, not nan",
+        ),
+        (
+            '[[scorers]]\nuse = "ablation"\ntemperature = inf',
+            "scorers 2 (ablation), temperature: numbers must be finite, not inf",
+        ),
+        (
+            "[impact]\nfractions = [nan]",
+            "impact: numbers must be finite, not {'fractions': [nan]}",
+        ),
+        ("[impact]\nfractions = 2020-01-01", "impact: fractions: input should be a valid array"),
+    ],
+)
+def test_options_are_finite_numbers(
+    plugins: Plugins, tmp_path: Path, table: str, message: str
+) -> None:
+    """Results tell of options, and JSON has no others; a date is no number either."""
+    assert faults(plugins, f"{TOY}\n{table}", tmp_path) == [message]
+
+
+def test_a_seed_has_64_bits(plugins: Plugins, tmp_path: Path) -> None:
+    """As whole numbers of TOML do; results with more digits could not be read."""
+    found = faults(plugins, TOY.replace("seed = 1", f"seed = 1{'0' * 400}"), tmp_path)
+
+    assert found == [
+        f"seed: must lie between -2**63 and 2**63, not 1{'0' * 17}...{'0' * 19}",
+    ]
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 5000, "[" * 5000 + "]" * 5000])
+def test_what_python_cannot_parse_is_no_toml(tmp_path: Path, value: str) -> None:
+    """Neither in a file nor in a setting, where it is a text."""
+    path = tmp_path / "x.toml"
+    path.write_text(f"seed = {value}")
+
+    changed = apply_settings({}, [f"seed={value}"])
+    with pytest.raises(ExperimentError) as caught:
+        read_table(path)
+
+    assert str(caught.value).startswith(f"{path}: is not valid TOML: ")
+    assert changed == {"seed": value}
+
+
+def test_a_file_to_extend_has_a_name(tmp_path: Path) -> None:
+    """Without characters that no path may have."""
+    path = tmp_path / "x.toml"
+    path.write_text('extends = "a\\u0000.toml"')
+
+    with pytest.raises(ExperimentError) as caught:
+        read_table(path)
+
+    assert str(caught.value) == (
+        f"{path}: extends must name a .toml file of this folder, not 'a\\x00.toml'"
+    )
