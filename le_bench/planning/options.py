@@ -147,14 +147,17 @@ def read_options(kind: type[T], table: Any, where: str, faults: Faults) -> T | N
     if unknown:
         return None
     try:
-        made = TypeAdapter(kind).validate_json(_as_json(dict(table)))
+        made = TypeAdapter(kind).validate_json(json.dumps(dict(table), default=str))
     except ValidationError as error:
         detail = error.errors()[0]
         place = ".".join(str(part) for part in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         faults.add(where, f"{place}: {message[:1].lower()}{message[1:]}" if place else message)
         return None
-        made = TypeAdapter(kind).validate_json(_as_json(dict(table)))
+    odd = [f.name for f in fields(made) if any(_not_finite(getattr(made, f.name)))]  # type: ignore[arg-type]  # it is a dataclass
+    for name in odd:
+        faults.add(where, f"{name}: input should be a finite number, not {table[name]!r}")
+    return None if odd else made
 
 
 def _value(given: Any, hint: Any, where: str, surroundings: Surroundings, faults: Faults) -> Any:
@@ -164,13 +167,28 @@ def _value(given: Any, hint: Any, where: str, surroundings: Surroundings, faults
     if ConceptSet in parts:
         return _named(given, "concept set", surroundings.concept_sets, where, faults)
     try:
-        made = TypeAdapter(kind).validate_json(_as_json(dict(table)))
+        value = TypeAdapter(hint).validate_json(json.dumps(given, default=str), strict=True)
     except ValidationError as error:
         detail = error.errors()[0]
         place = "".join(f"[{part}]" for part in detail["loc"])
         faults.add(where + place, f"{detail['msg'].lower()}, not {given!r}")
         return None
-        made = TypeAdapter(kind).validate_json(_as_json(dict(table)))
+    if any(_not_finite(value)):
+        faults.add(where, f"input should be a finite number, not {given!r}")
+        return None
+    return value
+
+
+def _not_finite(value: Any) -> Iterator[bool]:
+    """Whether each number in an option is NaN or infinite, which no record could hold."""
+    if isinstance(value, float):
+        yield not isfinite(value)
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from _not_finite(getattr(value, part.name))
+    elif isinstance(value, Mapping | tuple | list | set | frozenset):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _not_finite(part)
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
