@@ -61,7 +61,9 @@ def command(
     batch_size: Annotated[
         str,
         typer.Option(
-            metavar="N", help="Images through a model at once; auto takes what --memory holds."
+            metavar="N",
+            help="Images through a model at once; auto takes what --memory holds, on CUDA "
+            "half of what is free if that is more. Encoders have their own option `batch_size`.",
         ),
     ] = "256",
     precision: Precision = None,

@@ -107,15 +107,15 @@ def test_published_figures_are_finite(
     [
         (
             '[[scorers]]\nuse = "iou"\nthreshold = nan',
-            "scorers 2 (iou), threshold: numbers must be finite, not nan",
+            "scorers 2 (iou), threshold: input should be a finite number, not nan",
         ),
         (
             '[[scorers]]\nuse = "ablation"\ntemperature = inf',
-            "scorers 2 (ablation), temperature: numbers must be finite, not inf",
+            "scorers 2 (ablation), temperature: input should be a finite number, not inf",
         ),
         (
             "[impact]\nfractions = [nan]",
-            "impact: numbers must be finite, not {'fractions': [nan]}",
+            "impact: fractions must lie above 0 and at most at 1, not (nan,)",
         ),
         ("[impact]\nfractions = 2020-01-01", "impact: fractions: input should be a valid array"),
     ],
