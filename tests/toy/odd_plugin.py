@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
+from enum import Enum
 from typing import Any, ClassVar
 
 import torch
@@ -49,6 +52,51 @@ class OddExplainer(Explainer):
         return [Explanation(unit, **parts) for unit in range(evidence.num_units)]
 
 
+class Shade(Enum):
+    """What a component may be told in a word."""
+
+    DARK = "dark"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A few options together, as a table in the experiment."""
+
+    most: int = 3
+    shades: tuple[Shade, ...] = (Shade.DARK,)
+
+
+@dataclass(frozen=True)
+class ChoosyExplainer(OddExplainer):
+    """Has options of every kind that enters a key, and gives no heed to them."""
+
+    name: ClassVar[str] = "choosy"
+
+    shade: Shade = Shade.DARK
+    words: frozenset[str] = frozenset({"one", "two"})
+    rule: Rule = Rule()
+    rules: Mapping[str, Rule] = field(default_factory=dict, hash=False)
+    limit: float = math.inf
+
+
+@dataclass(frozen=True)
+class DatedExplainer(OddExplainer):
+    """Has an option of a kind that enters no key."""
+
+    name: ClassVar[str] = "dated"
+
+    day: date = date(2000, 1, 1)
+
+
+@dataclass(frozen=True)
+class ListingExplainer(OddExplainer):
+    """Has an option without a hash."""
+
+    name: ClassVar[str] = "listing"
+
+    words: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class OddSimulator(Simulator):
     """Knows of no unit what it does, and does not say why."""
@@ -90,7 +138,7 @@ class OddScorer(Scorer):
 
 @hookimpl
 def le_bench_explainers() -> Iterable[type[Explainer]]:
-    return [OddExplainer]
+    return [OddExplainer, ChoosyExplainer, DatedExplainer, ListingExplainer]
 
 
 @hookimpl
