@@ -11,6 +11,7 @@ import pytest
 
 from le_bench.boards.results import read_failures, read_results
 from le_bench.fingerprint import digest
+from le_bench.running.seeds import seed_everything
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -239,3 +240,24 @@ def test_options_that_cannot_be_part_of_a_key_are_one_message(
 
     assert code == 2
     assert capsys.readouterr().err == message
+
+
+def test_components_that_load_at_random_are_the_same_in_any_process(bench: Bench) -> None:
+    """Weights and directions drawn from the global generators follow from the component alone."""
+    bench.edit(
+        lambda text: (
+            text.replace('use = "toy"\nid = "net"', 'use = "odd"\nid = "net"')
+            .replace('[encoders.eye]\nuse = "toy"', '[encoders.eye]\nuse = "odd"')
+            .replace(', { path = "second", pooling = "max" }', "")
+        )
+    )
+    run(bench, "--out", "one", "--cache", "cache-one")
+    seed_everything(77)
+    run(bench, "--out", "two", "--cache", "cache-two")
+
+    code = run(bench, "--out", "three", "--cache", "cache-three", "--workers", "2")
+
+    results = bench.files("one/results")
+    assert code == 0
+    assert len(results) == 2
+    assert results == bench.files("two/results") == bench.files("three/results")
