@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from le_bench.components import DatasetSource, Encoder
-from le_bench.errors import BenchError, ExperimentError, MissingFileError, unknown_name
+from le_bench.errors import BenchError, ExperimentError, MissingFileError, PluginError, unknown_name
 from le_bench.planning.concept_sets import ConceptSets
 from le_bench.planning.experiment import Experiment, ModelRow, Row
 from le_bench.planning.layer_rows import LayerReader
@@ -19,6 +19,7 @@ from le_bench.planning.options import (
     Surroundings,
     make_component,
     read_options,
+    require_hashable,
     short_options,
 )
 from le_bench.planning.plan import encoders_of
@@ -164,7 +165,14 @@ class _Reader:
         for key in short:
             if key in options:
                 self.faults.add(where, f"option '{key}' is already given by '{use}'")
-        return make_component(component, options | short, where, self.surroundings, self.faults)
+        made = make_component(component, options | short, where, self.surroundings, self.faults)
+        if made is not None:
+            try:
+                require_hashable(made)
+            except PluginError as error:
+                self.faults.add(where, str(error))
+                return None
+        return made
 
     def _dataset(self) -> Row[DatasetSource] | None:
         if "dataset" not in self.table:

@@ -18,7 +18,7 @@ from le_bench.boards.records import (
     Provenance,
 )
 from le_bench.components import Component
-from le_bench.fingerprint import digest, path_digest
+from le_bench.fingerprint import as_json, digest, path_digest
 from le_bench.planning.plan import Plan, PlannedCell
 from le_bench.plugins import Plugins
 from le_bench.types import ConceptSet
@@ -110,15 +110,16 @@ def _temperature(model: str, record: Mapping[str, Any]) -> LogitTemperature:
 
 def describe(component: Component) -> dict[str, Any]:
     """A component's options as short JSON for provenance; files and concept sets by digest."""
-    options: dict[str, Any] = {}
-    for option in fields(component):
-        value = getattr(component, option.name)
-        if isinstance(value, Component):
-            value = {"name": value.name, "version": value.version, **describe(value)}
-        elif isinstance(value, ConceptSet):
-            short = digest(value.content)[:12] if value.concepts is not None else ""
-            value = f"{value.name} {short}".strip()
-        elif isinstance(value, Path):
-            value = f"{value.name} sha256 {path_digest(value)[:12]}"
-        options[option.name] = value
-    return options
+    return {
+        option.name: as_json(getattr(component, option.name), _in_short)
+        for option in fields(component)
+    }
+
+
+def _in_short(value: Component | ConceptSet | Path) -> Any:
+    if isinstance(value, Component):
+        return {"name": value.name, "version": value.version, **describe(value)}
+    if isinstance(value, ConceptSet):
+        short = digest(value.content)[:12] if value.concepts is not None else ""
+        return f"{value.name} {short}".strip()
+    return f"{value.name} sha256 {path_digest(value)[:12]}"
