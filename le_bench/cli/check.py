@@ -52,6 +52,7 @@ def command(
 
     Exit codes: 0 all laws hold or do not apply, 4 a law is broken, 2 your mistake.
     """
+    from le_bench.boards.files import write_text
     from le_bench.errors import DifferenceError
     from le_bench.planning.settings import apply_settings
     from le_bench.testing.checking import check_offers, find_offers
@@ -63,7 +64,7 @@ def command(
         _show(each)
         checked.append(each)
     if as_json is not None:
-        as_json.write_text(json.dumps([each.record() for each in checked], indent=2) + "\n")
+        write_text(as_json, json.dumps([each.record() for each in checked], indent=2) + "\n")
     broken = [f"{each.kind} '{each.name}'" for each in checked if not each.holds]
     if broken:
         raise DifferenceError(f"{', '.join(broken)}: see above what to mend")
