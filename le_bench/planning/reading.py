@@ -26,6 +26,7 @@ from le_bench.planning.plan import encoders_of
 from le_bench.plugins import Plugins
 from le_bench.types import ImpactOptions, Precision
 
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
 KEYS = (
     "name",
@@ -100,9 +101,10 @@ class _Reader:
         concepts = ConceptSets(self._tables("concepts"), self.source.parent, self.faults)
         self.surroundings = Surroundings(self.source.parent, self._encoders(), concepts.read())
         name = self._plain("name", str, None)
-        if isinstance(name, str) and not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        if isinstance(name, str) and not NAME.fullmatch(name):
             self.faults.add(
-                "name", f"use lower-case letters, digits, '.', '_' and '-', not {name!r}"
+                "name",
+                f"use 1 to 80 lower-case letters, digits, '.', '_' and '-', not {name!r}",
             )
         values = {
             "name": name,
