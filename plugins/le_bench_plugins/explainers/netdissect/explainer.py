@@ -26,7 +26,11 @@ from le_bench.types import (
 )
 from le_bench_plugins.explainers.netdissect.counting import Union, count
 from le_bench_plugins.explainers.netdissect.masks import masks_without
-from le_bench_plugins.explainers.netdissect.segmenters import SegmentedMasks, load_segmenter
+from le_bench_plugins.explainers.netdissect.segmenters import (
+    SegmentedMasks,
+    known_segmenters,
+    load_segmenter,
+)
 from le_bench_plugins.explainers.netdissect.tally import Tally
 from le_bench_plugins.explainers.positions.statistics import (
     SHARES,
@@ -103,6 +107,8 @@ class NetDissect(Explainer):
         )
         known = get_args(Union)
         require(self.union in known, unknown_name("union", self.union, known))
+        known = ("", *known_segmenters())
+        require(self.segmenter in known, unknown_name("segmenter", self.segmenter, known[1:]))
         require(
             bool(self.segmenter) or self.segmenter_weights is None,
             "segmenter_weights need the name of their network as `segmenter`",
