@@ -24,6 +24,7 @@ from le_bench.cli.session import (
     Settings,
     cache_folder,
     open_experiment,
+    remember_digests,
 )
 
 NAME = "impact"
@@ -71,6 +72,7 @@ def command(
     choices = Choices(
         experiment, settings, plugin, models=model, layers=layer, limit_units=limit_units
     )
+    remember_digests(cache)
     opened = open_experiment(choices)
     asked = replace(opened.experiment, impact=opened.experiment.impact or ImpactOptions())
     partial = asked.units is not None

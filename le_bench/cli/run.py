@@ -128,10 +128,10 @@ def command(
         limit_units,
         precision,
     )
+    remember_digests(cache)
     opened = open_experiment(choices)
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
-    remember_digests(cache)
     fetch_files(opened.experiment)
     plan = make_plan(opened.experiment, opened.plugins.origins)
     store = Store(cache_folder(cache))
