@@ -16,7 +16,15 @@ from le_bench.digests import FileDigests
 from le_bench.errors import PluginError, UnreadableFileError
 from le_bench.types import ConceptSet
 
-DIGESTS = FileDigests()  # of this process; the command line says where they are kept
+DIGESTS = FileDigests()  # of this process
+
+
+def keep_digests(cache: Path) -> None:
+    """Keep digests beside the finished steps of a cache, so that no process reads files again.
+
+    What was digested before this may have been read again; call it first.
+    """
+    DIGESTS.folder = cache / "digests"
 
 
 def digest(content: Any) -> str:
@@ -39,11 +47,16 @@ def path_digest(path: Path, digests: FileDigests = DIGESTS) -> str:
     """
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        entries = [
-            [file.relative_to(path).as_posix(), path_digest(file, digests)] for file in files
-        ]
-        digests.keep()
-        return digest(entries)
+        found = digest(
+            [[file.relative_to(path).as_posix(), _file_digest(file, digests)] for file in files]
+        )
+    else:
+        found = _file_digest(path, digests)
+    digests.keep()
+    return found
+
+
+def _file_digest(path: Path, digests: FileDigests) -> str:
     try:
         return digests.of(path)
     except FileNotFoundError:

@@ -74,8 +74,8 @@ def command(
         limit_units,
         precision,
     )
-    opened = open_experiment(choices, to_run=False)
     remember_digests(cache)
+    opened = open_experiment(choices, to_run=False)
     plan = make_plan(opened.experiment, opened.plugins.origins, provisional=bool(opened.missing))
     store = Store(cache_folder(cache))
     cached = {key for key, step in plan.steps.items() if store.has(step.stage, key)}

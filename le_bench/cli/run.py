@@ -127,6 +127,7 @@ def command(
         limit_units,
         precision,
     )
+    remember_digests(cache)
     opened = open_experiment(choices)
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
@@ -193,7 +194,6 @@ def prepare(opened: Opened, cache: Path | None, folder: Path) -> tuple[Progress,
     check_folder(folder)
     if opened.experiment.units is not None:
         check_whole(folder, opened.experiment.name)
-    remember_digests(cache)
     fetch_files(opened.experiment)
     plan = make_plan(opened.experiment, opened.plugins.origins)
     store = Store(cache_folder(cache))

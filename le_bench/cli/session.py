@@ -198,6 +198,6 @@ def cache_folder(given: Path | None) -> Path:
 
 def remember_digests(cache: Path | None) -> None:
     """Keep the digests of files beside the finished steps, so that no run reads them again."""
-    from le_bench.fingerprint import DIGESTS
+    from le_bench.fingerprint import keep_digests
 
-    DIGESTS.folder = cache_folder(cache) / "digests"
+    keep_digests(cache_folder(cache))

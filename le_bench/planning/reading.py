@@ -108,10 +108,10 @@ class _Reader:
             )
         values = {
             "name": name,
-            "title": self._plain("title", str, name),
+            "title": self._plain("title", str, name if isinstance(name, str) else ""),
             "description": self._plain("description", str, ""),
             "seed": self._plain("seed", int, 0),
-            "units": self._plain("units", int, 0) or None,
+            "units": self._plain("units", int, 1) if "units" in self.table else None,
             "allow_same_encoder": self._plain("allow_same_encoder", bool, False),
             "impact": self._impact(),
             "precision": self._one_of("precision", get_args(Precision)),
@@ -293,7 +293,10 @@ class _Reader:
                 given = reprlib.repr(table["value"])
                 self.faults.add(where, f"value must be a finite number, not {given}")
                 continue
-            published[tuple(str(table[key]) for key in CELL_KEYS)] = float(table["value"])
+            cell = tuple(str(table[key]) for key in CELL_KEYS)
+            if cell in published:
+                self.faults.add(where, "this cell has a figure already; leave one of the two out")
+            published[cell] = float(table["value"])
         return published
 
 

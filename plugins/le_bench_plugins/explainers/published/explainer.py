@@ -59,6 +59,7 @@ class Published(Explainer):
             self.first_unit in (None, 0, 1),
             f"first_unit is {self.first_unit}; units are counted from 0 or from 1",
         )
+        require(not self.file.is_dir(), f"{self.file} is a folder; name a CSV file")
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
         """The file's descriptions of this layer's units; units without a row get a reason.
