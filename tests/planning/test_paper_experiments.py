@@ -111,6 +111,17 @@ def test_settings_are_those_that_gave_the_figures() -> None:
     assert tables["table13"]["models"][0]["layers"][0] == {"path": "encoder", "pooling": "first"}
 
 
+def test_networks_that_no_library_carries_are_presets() -> None:
+    """The two networks, by name, in every table that has them; no experiment brings code along."""
+    rows = [row for name in TABLES for row in read_table(FOLDER / f"{name}.toml")["models"]]
+
+    assert {row["use"]: row["id"] for row in rows if row["use"] != "torchvision"} == {
+        "preset:resnet18-places365": "ResNet-18 Places365",
+        "preset:vgg16-bn-cifar100": "VGG-16-BN CIFAR-100",
+    }
+    assert list(FOLDER.glob("*.py")) == []
+
+
 def test_files_that_extend_each_other(tmp_path: Path) -> None:
     """Keys of the file itself count; circles and other folders are refused."""
     (tmp_path / "a.toml").write_text('name = "a"\nseed = 1\n[dataset]\nuse = "x"\n')
