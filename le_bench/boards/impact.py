@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 from pydantic.dataclasses import dataclass
 
 from le_bench.boards.files import file_name
@@ -28,7 +28,7 @@ from le_bench.boards.records import (
 )
 
 EXPLAINED = (
-    "Share of a unit's effect, over all test images, that lies in the fraction of images with its "
+    "Share of a unit's effect, over all {images}, that lies in the fraction of images with its "
     "highest activations; the mean over the units of a layer. A unit's effect on an image is half "
     "the change of accuracy less half the change of cross-entropy when the unit is set to 0 "
     "everywhere, each divided by the network's total. If all images mattered alike, a fraction b "
@@ -41,8 +41,9 @@ class LayerImpact:
     """Top Impact of each unit of one layer.
 
     `values[i]` are the units' TI at `fractions[i]`, null for a unit without any effect. `images`
-    test images were run; `counting` says how many images a fraction is. `key` is the impact
-    step's. `partial` records (--limit-units) never enter a committed board.
+    images were run, those of the test split or, if `over` says so, of all splits; `counting` says
+    how many images a fraction is. `key` is the impact step's. `partial` records (--limit-units)
+    never enter a committed board.
     """
 
     key: Key
@@ -60,6 +61,7 @@ class LayerImpact:
     environment: Environment
     way: str
     partial: bool = False
+    over: Annotated[Literal["test", "all"], Field(exclude_if=lambda over: over == "test")] = "test"
     schema: Schema = SCHEMA
 
     def __post_init__(self) -> None:
@@ -70,6 +72,11 @@ class LayerImpact:
     def num_units(self) -> int:
         """All units of the layer."""
         return len(self.values[0]) if self.values else 0
+
+    @property
+    def kind_of_images(self) -> str:
+        """What the images are, in words."""
+        return "test images" if self.over == "test" else "probe images"
 
     def defined(self, fraction: float) -> list[float]:
         """The units' TI at a fraction, those without any effect left out."""
@@ -107,7 +114,8 @@ def impact_blocks(impacts: Sequence[LayerImpact]) -> list[str]:
     models: dict[str, list[LayerImpact]] = {}
     for each in impacts:
         models.setdefault(each.model, []).append(each)
-    blocks = ["## Top Impact", EXPLAINED]
+    kinds = " or ".join(dict.fromkeys(each.kind_of_images for each in impacts))
+    blocks = ["## Top Impact", EXPLAINED.format(images=kinds)]
     for model, layers in models.items():
         blocks += [f"### {shown(model)}", impact_table(layers), _notes(layers)]
     return blocks
@@ -147,9 +155,9 @@ def _notes(layers: Sequence[LayerImpact]) -> str:
         lines.append(f"- {shown(each.layer)}: {each.num_units:,} units{without}")
     first = layers[0]
     lines.append(
-        f"- {first.images:,} test images, accuracy {number(first.accuracy, 4)}, cross-entropy "
-        f"{number(first.cross_entropy, 4)} at temperature {number(first.temperature.value, 3)} "
-        f"({shown(first.temperature.source)})"
+        f"- {first.images:,} {first.kind_of_images}, accuracy {number(first.accuracy, 4)}, "
+        f"cross-entropy {number(first.cross_entropy, 4)} at temperature "
+        f"{number(first.temperature.value, 3)} ({shown(first.temperature.source)})"
     )
     if first.counting == "authors":
         lines.append("- a fraction b counts floor(b N) + 1 images, as the authors' code does")

@@ -301,6 +301,7 @@ class _Planner:
         content = {
             "options": [options.fractions, options.images, options.counting, options.temperature],
             "units": self.experiment.units,
+            **({} if options.over == "test" else {"over": options.over}),
         }
         return self._add(
             "impact",

@@ -41,7 +41,10 @@ def temper(workspace: Workspace, step: Step) -> Artifact:
             "no loss that a unit could change"
         )
     model = workspace.model(step.model)
-    logits = _logits(model, workspace)
+    rows = torch.cat([dataset.splits[split] for split in JUDGED])
+    found = _logits(model, workspace, rows)
+    logits = torch.full((len(dataset.images), found.shape[1]), torch.nan)
+    logits[rows] = found
     if int(dataset.labels.max()) >= logits.shape[1]:
         raise NotApplicableError(
             f"target model '{step.model.id}' tells {logits.shape[1]} classes, but the labels of "
@@ -52,21 +55,18 @@ def temper(workspace: Workspace, step: Step) -> Artifact:
     return Artifact({"logits": logits}, {"temperature": asdict(fitted)})
 
 
-def _logits(model: TargetModel, workspace: Workspace) -> Tensor:
-    dataset = workspace.dataset
-    rows = torch.cat([dataset.splits[split] for split in JUDGED])
+def _logits(model: TargetModel, workspace: Workspace, rows: Tensor) -> Tensor:
+    """Those of these images, (n, C)."""
+    images = workspace.dataset.images
     parts = []
     reading = read_batches(
-        dataset.images, rows.tolist(), model.preprocess, workspace.batch_size, model.device
+        images, rows.tolist(), model.preprocess, workspace.batch_size, model.device
     )
     with closing(reading) as batches:
         for _, batch in batches:
             with torch.no_grad():
                 parts.append(logits_of(model.module(batch)).float().cpu())
-    collected = torch.cat(parts)
-    logits = torch.full((len(dataset.images), collected.shape[1]), torch.nan)
-    logits[rows] = collected
-    return logits
+    return torch.cat(parts)
 
 
 def ablate(workspace: Workspace, step: Step) -> Artifact:
@@ -178,31 +178,32 @@ def _val_mean(workspace: Workspace, step: Step) -> Tensor:
 
 
 def impact(workspace: Workspace, step: Step) -> Artifact:
-    """Top Impact of a layer's units on the test images, by fraction."""
+    """Top Impact of a layer's units on the test images or on all, by fraction."""
     options, dataset = step.impact, workspace.dataset
     if options is None or step.model is None or dataset.labels is None:
         raise TypeError("an impact step has no options, model or labels")
     layer = _layer(step)
     temperature = _temperature(workspace, step, options.temperature)
-    places = spread_places(len(dataset.splits["test"]), options.images)
-    rows = dataset.splits["test"][places]
+    own = dataset.splits["test"]
+    if options.over == "all":
+        own = torch.cat(list(dataset.splits.values())).sort().values
+    places = spread_places(len(own), options.images)
+    rows = own[places]
+    model, images = workspace.model(step.model), OwnImages(dataset.images, rows)
+    logits = workspace.artifact(step.inputs[0]).tensors["logits"][rows]
+    passed_over = torch.isin(rows, dataset.splits["train"])  # by the temper step
+    if bool(passed_over.any()):
+        logits[passed_over] = _logits(model, workspace, rows[passed_over])
     judged = Judged(
         rows,
         places,
         dataset.labels[rows],
-        workspace.artifact(step.inputs[0]).tensors["logits"][rows],
+        logits,
         workspace.activations(step.inputs[1])[rows],
         temperature.value,
     )
-    ablator = make_ablator(
-        workspace.model(step.model),
-        layer,
-        _images(workspace),
-        rows.tolist(),
-        runs=options.runs,
-        everywhere=True,
-    )
-    values = zeroed_impacts(ablator, _images(workspace), judged)
+    ablator = make_ablator(model, layer, images, rows.tolist(), runs=options.runs, everywhere=True)
+    values = zeroed_impacts(ablator, images, judged)
     tops = top_impact(values, judged.activations, options.fractions, options.counting)
     losses = functional.cross_entropy(judged.scaled, judged.labels)
     record = {

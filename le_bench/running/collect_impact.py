@@ -80,6 +80,7 @@ def _record(step: Step, artifact: Artifact, provenance: RunProvenance) -> LayerI
         values=tuple(tuple(row) for row in record["top"]),
         images=record["images"],
         counting=step.impact.counting,
+        over=step.impact.over,
         accuracy=record["accuracy"],
         cross_entropy=record["cross_entropy"],
         temperature=LogitTemperature(model=step.model.id, **record["temperature"]),

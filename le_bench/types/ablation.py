@@ -61,9 +61,10 @@ class AblationOptions:
 class ImpactOptions:
     """How Top Impact is measured; see `le_bench.formulas.impact`.
 
-    `fractions` of the test images, `images` the most of them that are run, spread evenly (None:
-    all), `counting` how many images a fraction is, `temperature` None to have it fitted on the val
-    images, `runs` images through the rest of a network at a time.
+    `over` the test images or `all` of the three splits; `fractions` of these, `images` the most of
+    them that are run, spread evenly (None: all), `counting` how many images a fraction is,
+    `temperature` None to have it fitted on the val images, `runs` images through the rest of a
+    network at a time.
     """
 
     fractions: tuple[float, ...] = (0.0003, 0.002, 0.02, 0.1, 0.5)
@@ -71,6 +72,7 @@ class ImpactOptions:
     counting: Literal["exact", "authors"] = "exact"
     temperature: float | None = None
     runs: int = 256
+    over: Literal["test", "all"] = "test"
 
     def __post_init__(self) -> None:
         require(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from le_bench.boards.analyses import (
     analysis_blocks,
@@ -146,6 +147,20 @@ def test_units_without_effect_do_not_count() -> None:
 
     assert "20.00%" in text
     assert "3 units, of which 1 have no effect and do not count" in text
+
+
+def test_impact_says_over_which_images_it_is() -> None:
+    """Test images, or those of all splits; only the latter is in a record's JSON."""
+    layers = [impact("layer1", 0.6, 3), impact("layer1", 0.6, 3, over="all")]
+
+    own, every = ("\n".join(impact_blocks([layer])) for layer in layers)
+    records = [TypeAdapter(LayerImpact).dump_python(layer) for layer in layers]
+
+    assert "over all test images, that lies" in own
+    assert "- 200 test images, accuracy" in own
+    assert "over all probe images, that lies" in every
+    assert "- 200 probe images, accuracy" in every
+    assert [record.get("over") for record in records] == [None, "all"]
 
 
 def test_impact_records_come_back_and_partial_ones_are_refused(tmp_path: object) -> None:

@@ -15,6 +15,7 @@ from le_bench.plugins import Plugins
 
 FOLDER = Path(__file__).parent.parent.parent / "leaderboards" / "experiments" / "paper"
 FILES = sorted(FOLDER.glob("*.toml"))
+TABLES = [path.stem for path in FILES]
 LATER = {"table1": "impact", "table3": "ablation", "table9": "ablation"}
 
 
@@ -81,6 +82,44 @@ def test_every_figure_names_a_row_and_a_layer(plugins: Plugins) -> None:
         table = tomllib.loads(path.read_text())
         rows = {row["id"] for row in read_table(path)["explainers"]}
         assert {each["explainer"] for each in table.get("published", [])} <= rows, path
+
+
+def test_settings_are_those_that_gave_the_figures() -> None:
+    """What the authors' code does where the defaults here, or the text of the paper, differ."""
+    tables = {name: read_table(FOLDER / f"{name}.toml") for name in TABLES}
+    scorers = {
+        (name, row["id"]): {key: row[key] for key in row if key not in ("id", "use")}
+        for name in ("table3", "table9")
+        for row in tables[name]["scorers"]
+    }
+    optim = {"mode": "optim", "optimiser": "adam-100", "temperature": 1.1}
+    concepts = {row["id"]: row.get("concepts") for row in tables["table11"]["explainers"]}
+
+    assert {
+        key: tables["table1"]["impact"][key] for key in ("over", "counting", "temperature")
+    } == {
+        "over": "all",
+        "counting": "authors",
+        "temperature": 1.1,
+    }
+    assert scorers == {
+        ("table3", "ablation (optim)"): optim,
+        ("table9", "ablation (optim)"): optim,
+        ("table9", "ablation (norm)"): {"mode": "norm", "moments": "test", "temperature": 1.1},
+    }
+    assert concepts["LE(SigLIP)"] == "imagenet"
+    assert tables["table13"]["models"][0]["layers"][0] == {"path": "encoder", "pooling": "first"}
+
+
+def test_networks_that_no_library_carries_are_presets() -> None:
+    """The two networks, by name, in every table that has them; no experiment brings code along."""
+    rows = [row for name in TABLES for row in read_table(FOLDER / f"{name}.toml")["models"]]
+
+    assert {row["use"]: row["id"] for row in rows if row["use"] != "torchvision"} == {
+        "preset:resnet18-places365": "ResNet-18 Places365",
+        "preset:vgg16-bn-cifar100": "VGG-16-BN CIFAR-100",
+    }
+    assert list(FOLDER.glob("*.py")) == []
 
 
 def test_files_that_extend_each_other(tmp_path: Path) -> None:

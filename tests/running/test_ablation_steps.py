@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,6 +110,23 @@ def test_impact_command_needs_no_explanations(bench: Bench, capsys: pytest.Captu
     before = bench.files()
     assert call(command) == 0
     assert bench.files() == before
+
+
+def test_impact_over_all_images_is_another_step(bench: Bench) -> None:
+    """Train images count too, with the loss of the whole network; keys over test images stay."""
+    command = ["impact", "toy.toml", "--plugin", str(bench.plugin), "--layer", "first"]
+    call([*command, "--out", "test"])
+
+    code = call([*command, "--out", "all", "--set", "impact.over=all"])
+
+    (test,) = read_impacts(bench.folder / "test" / "impact")
+    (every,) = read_impacts(bench.folder / "all" / "impact")
+    assert code == 0
+    assert (test.over, every.over) == ("test", "all")
+    assert (test.images, every.images) == (16, 80)
+    assert test.key != every.key
+    assert isfinite(every.cross_entropy)
+    assert all(len(every.defined(fraction)) == 6 for fraction in every.fractions)
 
 
 def test_dataset_without_labels_is_not_applicable(bench: Bench) -> None:
