@@ -103,13 +103,14 @@ def _estimator(opened: Opened, plan: Plan) -> Estimator:
     from le_bench.running.estimates import Estimator, encoder_work, measured_rate, model_work
 
     experiment = opened.experiment
+    encoders = [step.encoder for step in plan.steps.values()]
     recorded = read_costs(BOARDS / "costs")
     return Estimator(
         plan,
         opened.num_images,
         measured_rate(choose_device("auto")),
         {row.id: model_work(row) for row in experiment.models},
-        {encoder: encoder_work(encoder) for encoder in experiment.encoders.values()},
+        {encoder: encoder_work(encoder) for encoder in dict.fromkeys(filter(None, encoders))},
         {
             (cost.model, cost.layer, cost.explainer): cost
             for each in recorded
