@@ -16,8 +16,10 @@ import typer
 from le_bench.errors import ExperimentError, unknown_name
 
 if TYPE_CHECKING:
+    from le_bench.components import DatasetSource
     from le_bench.planning.experiment import Experiment
     from le_bench.plugins import Plugins
+    from le_bench.running.readiness import Look
 
 DEFAULT = "picturebook"
 BOARDS = Path("leaderboards")
@@ -106,7 +108,9 @@ class Choices:
 class Opened:
     """An experiment that has been read and checked, and what it was read from.
 
-    `missing` has a message for each of its files that is not on this machine.
+    `missing` has a message for each of its files that is not on this machine, `broken` for what is
+    there and no good; `num_images` is the size of the dataset if it is known. A run finds these out
+    by itself.
     """
 
     experiment: Experiment
@@ -114,12 +118,17 @@ class Opened:
     table: dict[str, Any]
     source: Path
     missing: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    num_images: int | None = None
 
 
-def open_experiment(choices: Choices, *, to_run: bool = True) -> Opened:
+def open_experiment(
+    choices: Choices, *, to_run: bool = True, looks: dict[DatasetSource, Look] | None = None
+) -> Opened:
     """Read, change and check an experiment. Raises a BenchError; writes nothing.
 
-    Unless it is `to_run`, files may be missing.
+    Unless it is `to_run`, files may be missing, and the dataset is looked at; `looks` keeps what
+    was seen, so that experiments with the same dataset open it once.
     """
     from le_bench.planning.reading import build_experiment, read_experiment
     from le_bench.planning.settings import (
@@ -130,6 +139,7 @@ def open_experiment(choices: Choices, *, to_run: bool = True) -> Opened:
     from le_bench.planning.tables import read_table
     from le_bench.plugins import Plugins
     from le_bench.running.fetching import components_of
+    from le_bench.running.readiness import look_at
 
     source = find_experiment(choices.name)
     table = apply_settings(read_table(source), choices.settings or ())
@@ -148,8 +158,12 @@ def open_experiment(choices: Choices, *, to_run: bool = True) -> Opened:
         return Opened(build_experiment(table, source, plugins), plugins, table, source)
     experiment, missing = read_experiment(table, source, plugins)
     named = [component.missing() for component in components_of(experiment)]
-    messages = dict.fromkeys([*missing, *filter(None, named)])
-    return Opened(experiment, plugins, table, source, tuple(messages))
+    looks = {} if looks is None else looks
+    dataset = experiment.dataset.component
+    look = looks[dataset] = looks.get(dataset) or look_at(dataset)
+    messages = dict.fromkeys(filter(None, [*missing, look.missing, *named]))
+    broken = (look.broken,) if look.broken else ()
+    return Opened(experiment, plugins, table, source, tuple(messages), broken, look.num_images)
 
 
 def known_experiments() -> dict[str, Path]:
