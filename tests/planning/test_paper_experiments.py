@@ -24,6 +24,12 @@ def read(path: Path, plugins: Plugins) -> Experiment:
     return read_experiment(read_table(path), path, plugins)[0]
 
 
+def figures_of(name: str, plugins: Plugins) -> dict[tuple[str, str], dict[str, float]]:
+    """A table's published figures by model and explainer; its layers differ in the model."""
+    published = read(FOLDER / f"{name}.toml", plugins).published
+    return {(place[0], place[2]): dict(figures) for place, figures in published.items()}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_each_table_is_an_experiment(path: Path, plugins: Plugins) -> None:
     """It can be read whole, and what it lacks on this machine are files alone."""
@@ -54,7 +60,8 @@ def test_published_figures_of_the_main_table(plugins: Plugins) -> None:
     """19 figures of table 2 over three files, and their order: LE(SigLIP) is best everywhere."""
     found: dict[tuple[str, ...], float] = {}
     for name in ("table2", "table2-places365", "table2-cifar100"):
-        found |= read(FOLDER / f"{name}.toml", plugins).published
+        published = read(FOLDER / f"{name}.toml", plugins).published
+        found |= {place: figures["value"] for place, figures in published.items()}
 
     assert len(found) == 19
     for model in {place[0] for place in found}:
@@ -62,6 +69,39 @@ def test_published_figures_of_the_main_table(plugins: Plugins) -> None:
         assert max(own, key=lambda explainer: own[explainer]) == "LE(SigLIP)"
         assert own["LE(Label)"] > max(v for k, v in own.items() if not k.startswith("LE("))
     assert found["ResNet-50", "layer4", "LE(SigLIP)", "SigLIP-SO400M", "correlation"] == 0.3772
+
+
+def test_other_figures_stand_beside_what_they_are_of(plugins: Plugins) -> None:
+    """Lengths, shares of dead units and means over live ones, and no score where none is meant."""
+    found = {name: figures_of(name, plugins) for name in TABLES}
+
+    assert found["table4"] == {
+        ("ResNet-50", "LE(Label)"): {"length": 4.37},
+        ("ResNet-50", "LE(SigLIP)"): {"length": 4.68},
+        ("ViT-B-16", "LE(Label)"): {"length": 1.97},
+        ("ViT-B-16", "LE(SigLIP)"): {"length": 1.82},
+        ("ViT-L-32", "LE(Label)"): {"length": 1.53},
+        ("ViT-L-32", "LE(SigLIP)"): {"length": 1.51},
+    }
+    assert found["table14"] == {
+        ("ResNet-50", "random"): {"dead": 0.0},
+        ("ViT-B-16", "random"): {"dead": 0.0527},
+        ("ViT-L-32", "random"): {"dead": 0.0657},
+        ("ViT-L-16", "random"): {"dead": 1.0},
+    }
+    assert found["table15"]["ViT-B-16", "LE(Label)"] == {"live_mean": 0.3399, "live_se": 0.005}
+    assert all(set(each) == {"live_mean", "live_se"} for each in found["table15"].values())
+    assert found["table8"]["ResNet-50", "LE(Label) top-4"] == {"value": 0.2962, "length": 4.0}
+
+
+@pytest.mark.parametrize(
+    "name", ["table2", "table2-places365", "table2-cifar100", "table3", "table9"]
+)
+def test_means_come_with_the_errors_of_the_paper(name: str, plugins: Plugins) -> None:
+    """Tables 2, 3 and 9 print a standard error beside every mean."""
+    figures = figures_of(name, plugins).values()
+
+    assert all(set(each) == {"value", "se"} and each["se"] > 0 for each in figures)
 
 
 def test_encoders_have_the_constants_of_the_paper(plugins: Plugins) -> None:
