@@ -10,6 +10,7 @@ import pytest
 from le_bench.errors import ExperimentError
 from le_bench.planning.experiment import Experiment
 from le_bench.planning.reading import KEYS, read_experiment
+from le_bench.planning.settings import select_layers
 from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
 
@@ -175,3 +176,52 @@ def test_files_that_extend_each_other(tmp_path: Path) -> None:
         read_table(tmp_path / "c.toml")
     with pytest.raises(ExperimentError, match=r"must name a \.toml file of this folder"):
         read_table(tmp_path / "e.toml")
+
+
+def test_figures_of_rows_that_a_file_leaves_out(tmp_path: Path) -> None:
+    """Figures and pairs that come from the other file go with its rows; its own are kept."""
+    (tmp_path / "a.toml").write_text(
+        'compare = [["x", "y"]]\n'
+        '[[published]]\nmodel = "m"\nlayer = "a:first"\nexplainer = "x"\n'
+        '[[published]]\nmodel = "m"\nlayer = "a:first"\nexplainer = "y"\n'
+        '[[published]]\nmodel = "n"\nlayer = "a:first"\nexplainer = "x"\n'
+        '[[published]]\nmodel = "m"\nlayer = "b"\nexplainer = "x"\n'
+    )
+    rows = (
+        'extends = "a.toml"\n[[models]]\nid = "m"\nlayers = [{ path = "a" }]\n'
+        '[[explainers]]\nuse = "x"\n'
+    )
+    (tmp_path / "b.toml").write_text(rows)
+    (tmp_path / "c.toml").write_text(f'{rows}[[published]]\nmodel = "typo"\n')
+
+    fewer, own = (read_table(tmp_path / name) for name in ("b.toml", "c.toml"))
+
+    assert fewer["published"] == [{"model": "m", "layer": "a:first", "explainer": "x"}]
+    assert fewer["compare"] == []
+    assert own["published"] == [{"model": "typo"}]
+
+
+def test_figures_of_a_selected_layer_stay() -> None:
+    """A layer is selected by its path, whatever pooling its name tells."""
+    path = "encoder.layers.encoder_layer_11.mlp.1"
+
+    selected = select_layers(read_table(FOLDER / "table2.toml"), [path])
+
+    assert [row["id"] for row in selected["models"]] == ["ViT-B-16"]
+    assert [each["value"] for each in selected["published"]] == [0.1722, 0.3243, 0.3489]
+
+
+def test_table_2_of_fewer_models(tmp_path: Path, plugins: Plugins) -> None:
+    """A file that extends it with one of its models has the figures of that model alone."""
+    for path in FILES:
+        (tmp_path / path.name).write_text(path.read_text())
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        'extends = "table2.toml"\nname = "mine"\n\n[[models]]\nid = "ResNet-50"\n'
+        'use = "torchvision:resnet50@IMAGENET1K_V1"\nlayers = ["layer3", "layer4"]\n'
+    )
+
+    experiment = read(mine, plugins)
+
+    assert {place[0] for place in experiment.published} == {"ResNet-50"}
+    assert len(experiment.published) == 5
