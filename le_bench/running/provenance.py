@@ -110,15 +110,17 @@ def _temperature(model: str, record: Mapping[str, Any]) -> LogitTemperature:
 
 def describe(component: Component) -> dict[str, Any]:
     """A component's options as short JSON for provenance; files and concept sets by digest."""
-    options: dict[str, Any] = {}
-    for option in fields(component):
-        value = getattr(component, option.name)
-        if isinstance(value, Component):
-            value = {"name": value.name, "version": value.version, **describe(value)}
-        elif isinstance(value, ConceptSet):
-            short = digest(value.content)[:12] if value.concepts is not None else ""
-            value = f"{value.name} {short}".strip()
-        elif isinstance(value, Path):
-            value = f"{value.name} sha256 {path_digest(value)[:12]}"
-        options[option.name] = value
-    return options
+    return {
+        option.name: _described(getattr(component, option.name)) for option in fields(component)
+    }
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, Component):
+        return {"name": value.name, "version": value.version, **describe(value)}
+    if isinstance(value, ConceptSet):
+        short = digest(value.content)[:12] if value.concepts is not None else ""
+        return f"{value.name} {short}".strip()
+    if isinstance(value, Path):
+        return f"{value.name} sha256 {path_digest(value)[:12]}"
+    return tuple(map(_described, value)) if isinstance(value, tuple) else value

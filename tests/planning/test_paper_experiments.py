@@ -148,8 +148,36 @@ def test_settings_are_those_that_gave_the_figures() -> None:
         ("table9", "ablation (optim)"): optim,
         ("table9", "ablation (norm)"): {"mode": "norm", "moments": "test", "temperature": 1.1},
     }
-    assert concepts["LE(SigLIP)"] == "imagenet"
+    assert concepts["LE(SigLIP), concepts of ImageNet"] == "imagenet"
     assert tables["table13"]["models"][0]["layers"][0] == {"path": "encoder", "pooling": "first"}
+
+
+def test_rows_are_the_columns_of_the_paper(plugins: Plugins) -> None:
+    """A method is one row over all layers and models, whatever files its descriptions are in."""
+    columns = ["NetDissect", "MILAN", "CLIP-Dissect", "LE(Label)", "LE(SigLIP)"]
+    found = {
+        name: [row.id for row in read(FOLDER / f"{name}.toml", plugins).explainers]
+        for name in ("table2", "table10", "table11", "table12", "table13", "table15")
+    }
+
+    assert found == {
+        "table2": columns,
+        "table10": columns,
+        "table11": [*columns, "LE(SigLIP), concepts of ImageNet"],
+        "table12": columns[2:],
+        "table13": columns[2:],
+        "table15": columns[2:],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("table10", 20), ("table11", 20), ("table12", 6), ("table13", 12)]
+)
+def test_every_layer_of_a_table_has_its_figures(name: str, count: int, plugins: Plugins) -> None:
+    """One for each explainer, the last layer among them."""
+    published = read(FOLDER / f"{name}.toml", plugins).published
+
+    assert len(published) == count
 
 
 def test_networks_that_no_library_carries_are_presets() -> None:
