@@ -38,6 +38,9 @@ _DIFFERENCES = (
     "Mean over the units that both score, with its 95% interval (paired percentile bootstrap, "
     "not corrected for the number of comparisons)."
 )
+_DETAILS = (
+    "In brackets behind a number: the figure published in the paper; of dead units it is the share."
+)
 _SIMULATORS = "Mean over the layers that an explainer has under every simulator."
 _FIGURES = (
     "What explainers found of their own explanations on train and val images: mean over units and, "
@@ -120,7 +123,10 @@ def _scorer_blocks(scorer: str, grids: Sequence[Grid], board: Board) -> Iterator
         if differences:
             yield from ("#### Paired differences", _DIFFERENCES, differences)
         if grid.results:
-            yield from ("#### Details", tables.details_table(grid, board.costs))
+            yield "#### Details"
+            if any(set(each.published_further) - {"se"} for each in grid.results.values()):
+                yield _DETAILS
+            yield tables.details_table(grid, board.costs)
     beside = tables.simulators_table(grids)
     if beside:
         yield from ("### Simulators side by side", _SIMULATORS, beside)
@@ -207,6 +213,11 @@ def _cell_json(
         "tied": (name, column) in grid.tied,
         "reference_row": result.reference_row,
         "published": result.published,
+        **(
+            {"published_further": dict(result.published_further)}
+            if result.published_further
+            else {}
+        ),
         "key": result.key,
         **({} if result.origin is None else {"submitted": asdict(result.origin)}),
     }

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from functools import cached_property
 from math import isfinite
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import numpy as np
 from pydantic import (
@@ -60,6 +60,8 @@ Numbers = Annotated[
     ),
 ]
 Options = Annotated[dict[str, Any], BeforeValidator(_json_object)]
+FurtherFigure = Literal["se", "live_mean", "live_se", "length", "dead"]
+FURTHER_FIGURES: tuple[FurtherFigure, ...] = get_args(FurtherFigure)
 Schema = Literal[1]
 
 
@@ -179,10 +181,12 @@ class Result:
     """One cell's scores: the summary, the score of each unit (null: undefined) and provenance.
 
     `values` is by unit number from 0; `dead` lists dead units. `published` is the paper's figure
-    for this cell. `partial` results (--limit-units) never enter a committed board. An explainer
-    that is a `reference_row` (a floor or ceiling such as random or oracle) is shown on boards but
-    is never the best. `key` is that of the score step. `origin` is kept only of results that were
-    submitted, which nobody has reproduced here.
+    for this cell's mean; `published_further`, left out of the JSON if there are none, are others:
+    the standard error `se`, `live_mean` with `live_se`, the mean `length` of explanations and the
+    share of `dead` units. `partial` results (--limit-units) never enter a committed board. An
+    explainer that is a `reference_row` (a floor or ceiling such as random or oracle) is shown on
+    boards but is never the best. `key` is that of the score step. `origin` is kept only of results
+    that were submitted, which nobody has reproduced here.
     """
 
     key: Key
@@ -196,6 +200,9 @@ class Result:
     partial: bool = False
     reference_row: bool = False
     origin: Annotated[Origin | None, Field(exclude_if=lambda origin: origin is None)] = None
+    published_further: Annotated[
+        dict[FurtherFigure, Number], Field(exclude_if=lambda further: not further)
+    ] = Field(default_factory=dict)
     schema: Schema = SCHEMA
 
     @cached_property

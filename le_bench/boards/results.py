@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +27,7 @@ from le_bench.boards.folders import (
     write_record,
 )
 from le_bench.boards.records import (
+    FURTHER_FIGURES,
     Cell,
     Failure,
     MadeWith,
@@ -67,7 +69,7 @@ def make_result(
     made_by: Provenance,
     *,
     higher_is_better: bool = True,
-    published: float | None = None,
+    published: Mapping[str, float] = MappingProxyType({}),
     partial: bool = False,
     reference_row: bool = False,
 ) -> Result:
@@ -75,7 +77,7 @@ def make_result(
 
     Values are rounded to six decimals first, so that every number on a board follows from the
     committed values. Mean and standard error are over defined units, the interval is a percentile
-    bootstrap over them seeded from the key.
+    bootstrap over them seeded from the key. `published` are the paper's figures, `value` the mean.
 
     Raises ResultError if a score is infinite, a NaN has no reason or a reason no NaN, lengths do
     not match, or a dead unit does not exist.
@@ -108,7 +110,8 @@ def make_result(
         dead=tuple(sorted({int(unit) for unit in units.dead})),
         made_by=made_by,
         higher_is_better=higher_is_better,
-        published=published,
+        published=published.get("value"),
+        published_further={key: published[key] for key in FURTHER_FIGURES if key in published},
         partial=partial,
         reference_row=reference_row,
     )

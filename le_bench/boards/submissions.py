@@ -159,6 +159,8 @@ class _Here:
             yield "partial: made with --limit-units; run it on all units"
         if result.published is not None:
             yield "published: only figures of the paper stand there; leave it null"
+        if result.published_further:
+            yield "published_further: only figures of the paper stand there; leave it out"
         if result.origin is not None:
             yield "origin: is written when a result is taken; leave it out"
         yield from _numbers(result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 
 from le_bench.boards.grid import Column, Grid, grid_differences, unit_values
@@ -18,7 +18,14 @@ from le_bench.boards.markdown import (
     shown,
     table,
 )
-from le_bench.boards.records import Cost, LayerExplanations, Origin, Result, UnitExplanation
+from le_bench.boards.records import (
+    Cost,
+    FurtherFigure,
+    LayerExplanations,
+    Origin,
+    Result,
+    UnitExplanation,
+)
 
 NUM_EXAMPLES = 5
 SUBMITTED = "\N{DAGGER}"
@@ -70,12 +77,28 @@ def _cell(grid: Grid, name: str, column: Column, notes: Notes) -> str:
     elif (name, column) in grid.tied:
         parts.append("=")
     if result.published is not None:
-        parts.append(f"[{number(result.published, 4)}]")
+        parts.append(_published(result.published, result.published_further.get("se")))
     if result.score.num_undefined:
         parts.append(notes.mark(_undefined(result)))
     if result.origin is not None:
         parts.append(f"{SUBMITTED} {notes.mark(origin_shown(result.origin))}")
     return " ".join(parts)
+
+
+def _published(value: float, error: float | None = None) -> str:
+    """A figure of the paper in brackets, with its standard error to the digits that are given."""
+    return f"[{number(value, 4)}]" if error is None else f"[{number(value, 4)} ± {error:g}]"
+
+
+def _published_details(result: Result) -> dict[str, str]:
+    """The paper's figures of the details, each with a space before it; empty without one."""
+    further = result.published_further
+    found: dict[FurtherFigure, Callable[[float], str]] = {
+        "dead": lambda share: f"[{100 * share:g}%]",
+        "live_mean": lambda mean: _published(mean, further.get("live_se")),
+        "length": lambda length: f"[{number(length, 2)}]",
+    }
+    return {key: f" {show(further[key])}" if key in further else "" for key, show in found.items()}
 
 
 def origin_shown(origin: Origin) -> str:
@@ -159,6 +182,7 @@ def details_table(grid: Grid, costs: Mapping[tuple[str, str, str], Cost]) -> str
             result = grid.results[name, column]
             score = result.score
             cost = costs.get((*column, name))
+            beside = _published_details(result)
             bounds = [number(bound, grid.decimals) for bound in (score.ci_low, score.ci_high)]
             rows.append(
                 {
@@ -166,10 +190,10 @@ def details_table(grid: Grid, costs: Mapping[tuple[str, str, str], Cost]) -> str
                     "explainer": row_title(grid, name),
                     "units": f"{score.num_units:,}",
                     "undefined": f"{score.num_undefined:,}",
-                    "dead": f"{score.num_dead:,}",
-                    "live mean": number(score.live_mean, grid.decimals),
+                    "dead": f"{score.num_dead:,}" + beside["dead"],
+                    "live mean": number(score.live_mean, grid.decimals) + beside["live_mean"],
                     "95% interval": "n/a" if score.ci_low is None else f"[{', '.join(bounds)}]",
-                    "terms": number(score.mean_length, 2),
+                    "terms": number(score.mean_length, 2) + beside["length"],
                     "seconds": MISSING if cost is None else f"{cost.seconds:,.1f}",
                     "key": f"`{result.key[:12]}`",
                 }

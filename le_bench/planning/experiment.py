@@ -41,10 +41,11 @@ class ModelRow:
 class Experiment:
     """What is run: every explainer on every layer, under every simulator, by every scorer.
 
-    `units` limits each layer to its first units (None: all). `published` holds figures of papers,
-    by (model, layer, explainer, simulator, scorer); `compare` names pairs of explainers whose
-    difference the board shows; `impact` asks for the Top Impact of every layer. Unless
-    `allow_same_encoder`, a simulator never judges an explainer that used the very same encoder.
+    `units` limits each layer to its first units (None: all). `published` holds figures of papers
+    (see `read_published`) by (model, layer, explainer, simulator, scorer); `compare` names pairs of
+    explainers whose difference the board shows; `impact` asks for the Top Impact of every layer.
+    Unless `allow_same_encoder`, a simulator never judges an explainer that used the very same
+    encoder.
     Networks compute in `precision` where they are recorded or embed images (ablation stays fp32);
     embeddings of images are kept as `embeddings` (fp32 or fp16).
     """
@@ -59,7 +60,7 @@ class Experiment:
     explainers: tuple[Row[Explainer], ...]
     simulators: tuple[Row[Simulator], ...]
     scorers: tuple[Row[Scorer], ...]
-    published: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+    published: Mapping[tuple[str, ...], Mapping[str, float]] = field(default_factory=dict)
     compare: tuple[tuple[str, str], ...] = ()
     units: int | None = None
     precision: Precision = "fp32"

@@ -79,7 +79,13 @@ def make_component(
             values[name] = (
                 _path(table[name], place, advice, surroundings, faults)
                 if Path in _alternatives(hints[name]) and isinstance(table[name], str)
-                else _value(table[name], hints[name], place, surroundings, faults)
+                else _resolved(
+                    _value(table[name], hints[name], place, surroundings, faults),
+                    place,
+                    advice,
+                    surroundings,
+                    faults,
+                )
             )
         elif option.default is MISSING and option.default_factory is MISSING:
             faults.add(where, f"option '{name}' is missing; {component.name} needs it")
@@ -120,6 +126,17 @@ def _path(
     if not path.exists():
         faults.add_missing(where, f"{normpath(path)} does not exist; {advice}")
     return path
+
+
+def _resolved(
+    value: Any, where: str, advice: str, surroundings: Surroundings, faults: Faults
+) -> Any:
+    """A value with the paths that its tuples hold resolved, as an option that is a path is."""
+    if isinstance(value, Path):
+        return _path(str(value), where, advice, surroundings, faults)
+    if isinstance(value, tuple):
+        return tuple(_resolved(part, where, advice, surroundings, faults) for part in value)
+    return value
 
 
 def short_options(component: type[Component], use: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -23,6 +22,7 @@ from le_bench.planning.options import (
     short_options,
 )
 from le_bench.planning.plan import encoders_of
+from le_bench.planning.published import CELL_KEYS, Place, read_published
 from le_bench.plugins import Plugins
 from le_bench.types import ImpactOptions, Precision
 
@@ -48,7 +48,6 @@ KEYS = (
     "compare",
     "impact",
 )
-CELL_KEYS = ("model", "layer", "explainer", "simulator", "scorer")
 
 
 def build_experiment(table: Mapping[str, Any], source: Path, plugins: Plugins) -> Experiment:
@@ -270,42 +269,10 @@ class _Reader:
                 self.faults.add("compare", unknown_name("explainer", str(name), known))
         return tuple((first, second) for first, second in pairs)
 
-    def _published(self, values: Mapping[str, Any]) -> dict[tuple[str, ...], float]:
+    def _published(self, values: Mapping[str, Any]) -> dict[Place, dict[str, float]]:
         known = {
             "model": [row.id for row in values["models"]],
             "layer": [str(layer) for row in values["models"] for layer in row.layers],
             **{k: [row.id for row in values[f"{k}s"]] for k in CELL_KEYS[2:]},
         }
-        published: dict[tuple[str, ...], float] = {}
-        listed = self.table.get("published", [])
-        if not isinstance(listed, list):
-            self.faults.add("published", f"must be [[published]] tables, not {listed!r}")
-            return {}
-        for number, table in enumerate(listed, start=1):
-            where = f"published {number}"
-            if not isinstance(table, Mapping) or set(table) != {*CELL_KEYS, "value"}:
-                self.faults.add(where, f"needs exactly the keys {', '.join(CELL_KEYS)}, value")
-                continue
-            for key in CELL_KEYS:
-                if table[key] not in known[key]:
-                    self.faults.add(where, unknown_name(key, str(table[key]), known[key]))
-            if not _is_finite_number(table["value"]):
-                given = reprlib.repr(table["value"])
-                self.faults.add(where, f"value must be a finite number, not {given}")
-                continue
-            cell = tuple(str(table[key]) for key in CELL_KEYS)
-            if cell in published:
-                self.faults.add(where, "this cell has a figure already; leave one of the two out")
-            published[cell] = float(table["value"])
-        return published
-
-
-def _is_finite_number(given: Any) -> bool:
-    try:
-        return (
-            isinstance(given, int | float)
-            and not isinstance(given, bool)
-            and isfinite(float(given))
-        )
-    except OverflowError:  # a whole number of hundreds of digits
-        return False
+        return read_published(self.table.get("published", []), known, self.faults)

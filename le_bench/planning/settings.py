@@ -48,20 +48,26 @@ def select_rows(table: Mapping[str, Any], key: str, names: Sequence[str]) -> dic
     rows = table.get(key, [])
     if not names or not isinstance(rows, list):
         return dict(table)
-    known = {_row_name(row): row for row in rows}
+    known = {row_name(row): row for row in rows}
     for name in names:
         if name not in known:
             message = unknown_name(key.removesuffix("s"), name, list(known))
             raise ExperimentError(f"--{key.removesuffix('s')} {name}: {message}")
-    selected = {**table, key: [row for row in rows if _row_name(row) in names]}
+    kept = {**table, key: [row for row in rows if row_name(row) in names]}
+    return without_others(kept, key, names)
+
+
+def without_others(table: Mapping[str, Any], key: str, names: Sequence[str]) -> dict[str, Any]:
+    """A copy of the table without pairs to compare and published figures of rows not named."""
+    kept = dict(table)
     compare, published = table.get("compare"), table.get("published")
     if key == "explainers" and isinstance(compare, list):
-        selected["compare"] = [
+        kept["compare"] = [
             pair for pair in compare if isinstance(pair, list) and all(n in names for n in pair)
         ]
     if isinstance(published, list):
-        selected["published"] = _of_these(published, key.removesuffix("s"), names)
-    return selected
+        kept["published"] = _of_these(published, key.removesuffix("s"), names)
+    return kept
 
 
 def select_layers(table: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
@@ -89,10 +95,32 @@ def select_layers(table: Mapping[str, Any], paths: Sequence[str]) -> dict[str, A
         ]
         if layers:
             kept.append({**row, "layers": layers})
-    selected = {**table, "models": kept}
-    if isinstance(table.get("published"), list):
-        selected["published"] = _of_these(table["published"], "layer", paths)
-    return selected
+    return without_other_layers({**table, "models": kept}, paths)
+
+
+def without_other_layers(table: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """A copy of the table without published figures of layers that none of these paths covers."""
+    published = table.get("published")
+    if not isinstance(published, list):
+        return dict(table)
+    kept = [
+        each
+        for each in published
+        if isinstance(each, Mapping)
+        and any(_covers(path, _path_of(str(each.get("layer")))) for path in paths)
+    ]
+    return {**table, "published": kept}
+
+
+def layer_paths(rows: Sequence[Any]) -> list[str]:
+    """The paths of all layers that rows of [[models]] list."""
+    lists = [row.get("layers") for row in rows if isinstance(row, Mapping)]
+    return [_layer_name(layer) for listed in lists if isinstance(listed, list) for layer in listed]
+
+
+def _path_of(layer: str) -> str:
+    """The path in a layer's name, which pooling and directions may follow."""
+    return re.sub(r":[a-z]+$", "", layer.partition(" via ")[0])
 
 
 def _of_these(published: Sequence[Any], key: str, names: Sequence[str]) -> list[Any]:
@@ -102,7 +130,7 @@ def _of_these(published: Sequence[Any], key: str, names: Sequence[str]) -> list[
 
 def _descend(place: Any, part: str, setting: str) -> Any:
     if isinstance(place, list):
-        names = [_row_name(row) for row in place]
+        names = [row_name(row) for row in place]
         if part in names:
             return place[names.index(part)]
         if part.isdecimal() and 1 <= int(part) <= len(place):
@@ -113,7 +141,8 @@ def _descend(place: Any, part: str, setting: str) -> Any:
     return place.setdefault(part, {})
 
 
-def _row_name(row: Any) -> str:
+def row_name(row: Any) -> str:
+    """The id of a row of a [[...]] table, or else what it uses; empty for what is no row."""
     return str(row.get("id", row.get("use", ""))) if isinstance(row, Mapping) else ""
 
 

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from le_bench.errors import ExperimentError
+from le_bench.planning.settings import layer_paths, row_name, without_other_layers, without_others
+
+ROWS = ("models", "explainers", "simulators", "scorers")
 
 
 def read_table(path: Path) -> dict[str, Any]:
     """The raw TOML content of an experiment file.
 
     With `extends = "OTHER.toml"`, a file of the same folder, whatever the file itself does not
-    give is taken from the other one, key by key of the top level. Raises ExperimentError.
+    give is taken from the other one, key by key of the top level. Published figures and pairs to
+    compare of rows that are not among the file's own are left out. Raises ExperimentError.
     """
     return _read_table(path, ())
 
@@ -30,7 +34,14 @@ def _read_table(path: Path, below: tuple[str, ...]) -> dict[str, Any]:
         )
     if base in (*below, path.name):
         raise ExperimentError(f"{path}: extends itself, by way of {base}")
-    return _read_table(path.with_name(base), (*below, path.name)) | table
+    other = _read_table(path.with_name(base), (*below, path.name))
+    for key in ROWS:
+        rows = table.get(key)
+        if isinstance(rows, list):
+            other = without_others(other, key, [row_name(row) for row in rows])
+            if key == "models":
+                other = without_other_layers(other, layer_paths(rows))
+    return other | table
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

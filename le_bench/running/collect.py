@@ -161,11 +161,13 @@ class Collector:
         record = self._record(planned.score)
         cell = planned.cell
         place = (cell.model, cell.layer, cell.explainer, cell.simulator, cell.scorer)
-        published = self.experiment.published.get(place)
+        published = self.experiment.published.get(place, {})
         old = read_if_sound(result_path(self.out / "results", cell), RESULTS)
         if old is not None and (old.key, old.partial) == (planned.score, partial):
             rounded = [None if value is None else round(value, 6) for value in record["values"]]
-            if list(old.values) == rounded and old.published == published:
+            further = {key: value for key, value in published.items() if key != "value"}
+            same = (old.published, old.published_further) == (published.get("value"), further)
+            if same and list(old.values) == rounded:
                 return old  # spares the bootstrap, most of the time of a run without news
         explanations = self._record(planned.explain)["explanations"]
         row = next(r for r in self.experiment.explainers if r.id == cell.explainer)

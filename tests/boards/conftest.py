@@ -108,6 +108,9 @@ def result_of() -> ResultMaker:
     return make
 
 
+DEEP = ("layer2", "siglip")
+
+
 @pytest.fixture
 def tiny(result_of: ResultMaker) -> list[Result]:
     """An experiment with every kind of cell that a board knows.
@@ -131,7 +134,7 @@ def tiny(result_of: ResultMaker) -> list[Result]:
                     planted(middle + lead, wave=1.3),
                     explainer="le-siglip",
                     length=4,
-                    published=0.3772 if (layer, simulator) == ("layer2", "siglip") else None,
+                    published={"value": 0.3772} if (layer, simulator) == DEEP else {},
                     **where,
                 ),
                 result_of(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from math import nan
 
@@ -41,6 +42,26 @@ def test_best_is_bold_and_ties_are_marked(tiny: list[Result]) -> None:
             "0.189 ± 0.004",
         ],
     ]
+
+
+def test_published_figures_stand_beside_ours(result_of: ResultMaker) -> None:
+    """The mean with its error in the table, others in the details, and all in the JSON."""
+    figures = {"value": 0.043, "se": 0.002, "live_mean": 0.1807, "live_se": 0.0003}
+    results = [
+        result_of([0.1, 0.3, 0.2], length=2, published={**figures, "length": 4.7, "dead": 0.0527}),
+        result_of([0.1, 0.3, 0.2], explainer="other", published={"dead": 1.0}),
+    ]
+
+    boards = render(results)
+    details = boards["tiny.md"].split("#### Details\n\n")[1].partition("## ")[0]
+    cells = {cell["explainer"]: cell for cell in json.loads(boards["tiny.json"])["cells"]}
+
+    assert main_rows(boards["tiny.md"])[0][1] == "**0.200 ± 0.058** [0.0430 ± 0.002]"
+    for text in ("0 [5.27%]", "0.200 [0.1807 ± 0.0003]", "2.00 [4.70]", "0 [100%]"):
+        assert f" {text} |" in details
+    assert details.startswith("In brackets behind a number: the figure published in the paper")
+    assert (cells["le-label"]["published"], cells["other"]["published"]) == (0.043, None)
+    assert cells["other"]["published_further"] == {"dead": 1.0}
 
 
 def test_gaps_tell_why(tiny: list[Result], failures: list[Failure]) -> None:

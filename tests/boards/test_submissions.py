@@ -128,6 +128,10 @@ REFUSED = [
     ({"cell__scorer": "mine"}, "cell.scorer: unknown scorer 'mine'"),
     ({"partial": True}, "partial: made with --limit-units; run it on all units"),
     ({"published": 0.9}, "published: only figures of the paper stand there; leave it null"),
+    (
+        {"published_further": {"se": 0.1}},
+        "published_further: only figures of the paper stand there; leave it out",
+    ),
     ({"origin": {"file": "a", "by": "b"}}, "origin: is written when a result is taken"),
     ({"made_by__seed": 1}, "made_by.seed: seeds here: 0, not 1"),
     ({"score__ci_low": 0.1}, "score.ci_low: is 0.1 but the values have 0.5"),

@@ -153,7 +153,9 @@ value = 0.25
     with pytest.raises(ExperimentError) as caught:
         build(plugins, TOY.read_text() + entry.replace('"net"', '"nte"'), tmp_path)
 
-    assert experiment.published == {("net", "first", "toy-label", "labels", "correlation"): 0.25}
+    assert experiment.published == {
+        ("net", "first", "toy-label", "labels", "correlation"): {"value": 0.25}
+    }
     assert "published 1: unknown model 'nte'; did you mean 'net'?" in str(caught.value)
 
 

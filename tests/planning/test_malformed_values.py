@@ -21,7 +21,10 @@ layer = "first"
 explainer = "toy-label"
 simulator = "labels"
 scorer = "correlation"
-value = """
+"""
+KEYS = (
+    "model, layer, explainer, simulator, scorer and one or more of value, live_mean, length, dead"
+)
 
 
 def faults(plugins: Plugins, text: str, folder: Path, *layers: str) -> list[str]:
@@ -97,9 +100,41 @@ def test_published_figures_are_finite(
     plugins: Plugins, tmp_path: Path, value: str, shown: str
 ) -> None:
     """Anything else could not be kept beside a result."""
-    found = faults(plugins, TOY + PUBLISHED + value, tmp_path)
+    found = faults(plugins, f"{TOY}{PUBLISHED}value = {value}", tmp_path)
 
     assert found == [f"published 1: value must be a finite number, not {shown}"]
+
+
+@pytest.mark.parametrize(
+    ("figures", "message"),
+    [
+        ("", f"needs the keys {KEYS}"),
+        ("se = 0.1", f"needs the keys {KEYS}"),
+        ("value = 0.5\nlenght = 4", "unknown key 'lenght'; did you mean 'length'?"),
+        ("value = 0.5\nse = -0.1", "se must not be below 0, as -0.1 is"),
+        ("length = 3\nse = 0.1", "se is the standard error of value, which is not given"),
+        ("length = -3", "length must not be below 0, as -3 is"),
+        ("dead = 5.27", "dead must be a share from 0 to 1, not 5.27"),
+    ],
+)
+def test_published_figures_can_be_what_they_say(
+    plugins: Plugins, tmp_path: Path, figures: str, message: str
+) -> None:
+    """Errors belong to a mean and are not negative, nor are lengths; dead units are a share."""
+    found = faults(plugins, TOY + PUBLISHED + figures, tmp_path)
+
+    assert found == [f"published 1: {message}"]
+
+
+def test_figures_of_a_cell_come_in_one_table(plugins: Plugins, tmp_path: Path) -> None:
+    """Of two tables one would be lost."""
+    text = f"{TOY}{PUBLISHED}value = 0.5\n{PUBLISHED}length = 4\n"
+
+    found = faults(plugins, text, tmp_path)
+
+    assert found == [
+        "published 2: this cell has figures already; give them all in one table",
+    ]
 
 
 @pytest.mark.parametrize(

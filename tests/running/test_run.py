@@ -335,3 +335,24 @@ def test_a_cell_that_makes_no_sense_is_not_applicable_and_no_failure(
     assert re.search(r"n/a <sup>(\d)</sup>(.*\n)+<sup>\1</sup> layer 'second' has nothing", board)
     assert len(values(bench)) == 3
     assert "0 steps computed, 9 found in the cache" in out
+
+
+def test_figures_of_a_paper_are_kept_and_renewed(bench: Bench) -> None:
+    """Figures that are added later come to the record of a cell that is not computed again."""
+    figures = (
+        '\n[[published]]\nmodel = "net"\nlayer = "first"\nexplainer = "toy-label"\n'
+        'simulator = "labels"\nscorer = "correlation"\nvalue = 0.25\n'
+    )
+    bench.edit(lambda text: text + figures)
+    bench.run()
+
+    bench.edit(lambda text: text + "se = 0.01\nlength = 4.5\n")
+    bench.run()
+
+    (found,) = (
+        result
+        for result in read_results(bench.folder / "leaderboards" / "results")
+        if result.published is not None
+    )
+    assert (found.published, found.published_further) == (0.25, {"se": 0.01, "length": 4.5})
+    assert "[0.2500 ± 0.01]" in (bench.folder / "leaderboards" / "toy.md").read_text()

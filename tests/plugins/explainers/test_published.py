@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,6 +169,49 @@ def test_layers_are_chosen_by_name(tmp_path: Path) -> None:
         explain(tmp_path, bare, layer="fc")
     with pytest.raises(UnreadableFileError, match="there is no column 'layer'; say by option"):
         explain(tmp_path, bare)
+
+
+def test_each_layer_can_have_its_own_file(tmp_path: Path) -> None:
+    """With or without the column; a layer without a file is not applicable."""
+    bare, named = tmp_path / "bare.csv", tmp_path / "named.csv"
+    bare.write_text("unit,description\n0,a\n1,b\n2,c\n")
+    named.write_text(described("d", "e", "f"))
+    evidence = WORLD.evidence()
+
+    both = [
+        texts(Published(files=(("other", other), (LAYER, own))).explain(evidence))
+        for other, own in ((named, bare), (bare, named))
+    ]
+
+    assert both == [["a", "b", "c"], ["d", "e", "f"]]
+    with pytest.raises(NotApplicableError) as caught:
+        Published(files=(("fc", bare), ("layer9", named))).explain(evidence)
+    assert str(caught.value) == "there are files for fc, layer9 only"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "give either `file` or `files`, pairs of a layer's path and its file"),
+        ({"layer": "a"}, "give either `file` or `files`, pairs of a layer's path and its file"),
+        (
+            {"file": Path("x"), "files": (("a", Path("x")),)},
+            "give either `file` or `files`, pairs of a layer's path and its file",
+        ),
+        (
+            {"files": (("a", Path("x")),), "layer": "a"},
+            "`layer` goes with `file`; `files` says the layer of each",
+        ),
+        (
+            {"files": (("a", Path("x")), ("a", Path("y")))},
+            "files: layer 'a' has two files",
+        ),
+    ],
+)
+def test_where_descriptions_are_is_said_once(options: dict[str, Any], message: str) -> None:
+    """In a file, or in one for each layer."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Published(**options)
 
 
 MALFORMED: dict[str, tuple[str | bytes, str]] = {
