@@ -10,7 +10,7 @@ from typing import Any
 from le_bench.concepts.lists import broden_concepts, once_each, read_concepts, unite
 from le_bench.concepts.shipped import SHIPPED
 from le_bench.errors import BenchError, MissingFileError, unknown_name
-from le_bench.planning.options import Faults
+from le_bench.planning.options import Faults, another_path
 from le_bench.planning.paths import resolve_path
 from le_bench.types import ConceptSet
 
@@ -18,7 +18,7 @@ OWN = "dataset"
 UNION = "union"
 BRODEN = (
     "Broden's labels are label.csv of http://netdissect.csail.mit.edu/data/broden1_224.zip; put it "
-    "there or name its folder"
+    "there, or "
 )
 
 
@@ -46,10 +46,12 @@ class ConceptSets:
         where = f"concepts.{name}"
         table = self.tables[name]
         readers: Mapping[str, Callable[[Any, str], tuple[str, ...] | None]] = {
-            "file": lambda given, where: self._file(given, where, read_concepts, ""),
+            "file": lambda given, where: self._file(given, (where, "file"), read_concepts, ""),
             "words": self._words,
             "named": self._named,
-            "broden": lambda given, where: self._file(given, where, broden_concepts, BRODEN),
+            "broden": lambda given, where: self._file(
+                given, (where, "broden"), broden_concepts, BRODEN
+            ),
         }
         if not isinstance(table, Mapping) or len(table) != 1 or not set(table) <= {*readers, UNION}:
             self.faults.add(
@@ -83,15 +85,20 @@ class ConceptSets:
         return None
 
     def _file(
-        self, given: Any, where: str, read: Callable[[Path], tuple[str, ...]], advice: str
+        self,
+        given: Any,
+        place: tuple[str, str],
+        read: Callable[[Path], tuple[str, ...]],
+        advice: str,
     ) -> tuple[str, ...] | None:
+        where = place[0]
         if not isinstance(given, str):
             self.faults.add(where, f"must name a file, not {given!r}")
             return None
         try:
             return read(Path(normpath(resolve_path(given, self.folder))))
         except MissingFileError as error:
-            self.faults.add_missing(where, f"{error}; {advice}" if advice else str(error))
+            self.faults.add_missing(where, f"{error}; {advice}{another_path(*place)}")
             return ()
         except BenchError as error:
             self.faults.add(where, str(error))

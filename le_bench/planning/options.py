@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -21,6 +23,7 @@ from le_bench.plugins import Plugins
 from le_bench.types import ConceptSet
 
 T = TypeVar("T")
+ROW = re.compile(r"(?P<key>[a-z]+) (?P<number>[0-9]+) \((?P<id>.*)\)")
 
 
 @dataclass(slots=True)
@@ -75,9 +78,9 @@ def make_component(
     for name, option in known.items():
         if name in table:
             place = f"{where}, {name}"
-            advice = component.how_to_get.get(name, "paths are relative to the experiment file")
+            advice = component.how_to_get.get(name, "")
             values[name] = (
-                _path(table[name], place, advice, surroundings, faults)
+                _path(table[name], (where, name), advice, surroundings, faults)
                 if Path in _alternatives(hints[name]) and isinstance(table[name], str)
                 else _value(table[name], hints[name], place, surroundings, faults)
             )
@@ -93,16 +96,32 @@ def make_component(
 
 
 def _path(
-    given: str, where: str, advice: str, surroundings: Surroundings, faults: Faults
+    given: str, place: tuple[str, str], advice: str, surroundings: Surroundings, faults: Faults
 ) -> Path | None:
+    where = ", ".join(place)
     try:
         path = resolve_path(given, surroundings.folder)
     except ExperimentError as error:
         faults.add(where, str(error))
         return None
     if not path.exists():
-        faults.add_missing(where, f"{normpath(path)} does not exist; {advice}")
+        ways = ", or ".join(filter(None, [advice, another_path(*place)]))
+        faults.add_missing(where, f"{normpath(path)} does not exist; {ways}")
     return path
+
+
+def another_path(where: str, option: str) -> str:
+    """How to name another file for an option at a place such as `models 2 (net)`.
+
+    >>> another_path("dataset", "folder")
+    'give another path with --set dataset.folder=PATH (relative to the experiment file)'
+    """
+    row = ROW.fullmatch(where)
+    if row is not None:  # a row goes by its id, or by its number where the id would be cut at a dot
+        name = row["number"] if set(".=") & set(row["id"]) else row["id"]
+        where = f"{row['key']}.{name}"
+    setting = shlex.quote(f"{where}.{option}=PATH")
+    return f"give another path with --set {setting} (relative to the experiment file)"
 
 
 def short_options(component: type[Component], use: str) -> dict[str, str]:
