@@ -133,8 +133,8 @@ def missing_weights(title: str, file: HostedFile, option: str = "checkpoint") ->
     if file.path() is not None:
         return ""
     return (
-        f"{title}: its weights are not on this machine; {file.advice()}, or give the file as "
-        f"`{option}`"
+        f"{title}: its weights are not on this machine; `le-bench run` fetches them if it has "
+        f"network; by hand: {file.advice()}, or give the file as `{option}`"
     )
 
 

@@ -49,7 +49,8 @@ def test_an_experiment_with_missing_files_does_not_run(
 
 
 SEGMENTER = (
-    "segmenter lraspp_mobilenet_v3_large: its weights are not on this machine; fetch "
+    "segmenter lraspp_mobilenet_v3_large: its weights are not on this machine; `le-bench run` "
+    "fetches them if it has network; by hand: fetch "
     "https://download.pytorch.org/models/lraspp_mobilenet_v3_large-d234d4ea.pth and put it at "
     "{place} (`TORCH_HOME` moves that folder), or give the file as `segmenter_weights`"
 )

@@ -172,7 +172,8 @@ class HubDataset(DatasetSource):
             self._paths()
         except BenchError:  # none of it, or a part
             return (
-                f"{self._title}: split '{self.split}' is not on this machine; run `hf download "
+                f"{self._title}: split '{self.split}' is not on this machine; `le-bench run` "
+                "fetches it if it has network; by hand: run `hf download "
                 f"{self.dataset} --repo-type dataset --revision {self.revision} --include "
                 "'*.parquet'` where there is network and copy its cache folder here (`HF_HOME` "
                 "names it, else ~/.cache/huggingface)"
