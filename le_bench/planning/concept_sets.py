@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,7 @@ class ConceptSets:
             self.faults.add(where, f"must name a file, not {given!r}")
             return None
         try:
-            return read(Path(normpath(resolve_path(given, self.folder))))
+            return read(resolve_path(given, self.folder))
         except MissingFileError as error:
             self.faults.add_missing(where, f"{error}; {advice}{another_path(*place)}")
             return ()

@@ -10,7 +10,6 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from math import isfinite
-from os.path import normpath
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,7 +105,7 @@ def _path(
         return None
     if not path.exists():
         ways = ", or ".join(filter(None, [advice, another_path(*place)]))
-        faults.add_missing(where, f"{normpath(path)} does not exist; {ways}")
+        faults.add_missing(where, f"{path} does not exist; {ways}")
     return path
 
 
