@@ -75,11 +75,12 @@ def command(
         precision,
     )
     opened = open_experiment(choices, to_run=False)
-    remember_digests(cache)
+    if cache_folder(cache).is_dir():
+        remember_digests(cache)
     plan = make_plan(
         opened.experiment, opened.plugins.origins, provisional=bool(opened.missing or opened.broken)
     )
-    store = Store(cache_folder(cache))
+    store = Store(cache_folder(cache), to_write=False)
     cached = {key for key, step in plan.steps.items() if store.has(step.stage, key)}
     needed = survey(plan, store).needed
     estimator = _estimator(opened, plan) if needed else None

@@ -112,6 +112,24 @@ def test_the_rate_of_this_device_is_measured() -> None:
     assert 1e7 < measured_rate(torch.device("cpu"), 0.02) < 1e15
 
 
+def test_a_cache_that_is_not_there_yet(
+    bench: Bench, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Plan and doctor say where it will be, and make nothing."""
+    before = sorted(bench.folder.rglob("*"))
+    options = ["toy.toml", "--plugin", str(bench.plugin), "--cache", str(tmp_path / "a" / "b")]
+
+    plan = call(["plan", *options])
+    planned = capsys.readouterr().out
+    doctor = call(["doctor", *options, "--json"])
+
+    found = {each["subject"]: each for each in json.loads(capsys.readouterr().out)}
+    assert (plan, doctor) == (0, 0)
+    assert f"cache: {tmp_path / 'a' / 'b'}" in planned
+    assert found["cache"]["about"].startswith(f"{tmp_path / 'a' / 'b'}: made by the first run, ")
+    assert sorted(bench.folder.rglob("*")) == before
+
+
 def test_doctor_says_what_can_run(
     bench: Bench, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
