@@ -21,6 +21,14 @@ BRODEN = (
 )
 
 
+ABSENT = "\0"  # no concept can begin so
+
+
+def is_absent(concepts: ConceptSet) -> bool:
+    """Whether files of this set are not on this machine, so that its concepts are not known."""
+    return any(text.startswith(ABSENT) for text in concepts.concepts or ())
+
+
 class ConceptSets:
     """Reads each table once; notes faults and goes on."""
 
@@ -98,7 +106,7 @@ class ConceptSets:
             return read(resolve_path(given, self.folder))
         except MissingFileError as error:
             self.faults.add_missing(where, f"{error}; {advice}{another_path(*place)}")
-            return ()
+            return (f"{ABSENT}{error}",)  # differs from what stands for other files
         except BenchError as error:
             self.faults.add(where, str(error))
         return None
