@@ -10,7 +10,6 @@ import pytest
 
 from le_bench.cli import call
 from le_bench.running.estimates import EFFICIENCY, Speed
-from tests.conftest import Bench
 
 PAPER = Path(__file__).parent.parent.parent / "leaderboards" / "experiments" / "paper"
 WORDS = 'concepts.paper={words = ["red", "green"]}'
@@ -57,11 +56,3 @@ def test_reading_takes_processors_from_networks_on_them() -> None:
     other = Speed(rate=1e9, reading=0.5, waits=False).seconds(4, EFFICIENCY * 1e9)
 
     assert (same, other) == (6.0, 4.0)
-
-
-def test_a_plan_promises_no_cell(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only a run finds out on which layers an explainer has nothing to say."""
-    code = call(["plan", "toy.toml", "--plugin", str(bench.plugin)])
-
-    assert code == 0
-    assert "\n4 cells; a run may find more that are not applicable\n" in capsys.readouterr().out
