@@ -120,8 +120,9 @@ def _devices() -> list[Finding]:
 
 def _cache(folder: Path) -> Finding:
     """Whether finished steps can be kept, how much they take and how much room is left."""
+    if not folder.exists():
+        return _cache_to_be(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".doctor"
         probe.write_bytes(b"")
         probe.unlink()
@@ -130,6 +131,16 @@ def _cache(folder: Path) -> Finding:
     used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     free = shutil.disk_usage(folder).free
     about = f"{folder}: {used / 2**20:,.0f} MiB used, {free / 2**30:,.1f} GiB free"
+    return Finding("cache", "note" if free < LITTLE else "ok", about)
+
+
+def _cache_to_be(folder: Path) -> Finding:
+    """Whether the folder can be made where there is none yet."""
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        return Finding("cache", "broken", f"{folder} cannot be made ({above} cannot be written)")
+    free = shutil.disk_usage(above).free
+    about = f"{folder}: made by the first run, {free / 2**30:,.1f} GiB free"
     return Finding("cache", "note" if free < LITTLE else "ok", about)
 
 

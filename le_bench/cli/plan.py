@@ -14,6 +14,7 @@ from le_bench.cli.session import (
     DEFAULT,
     Cache,
     Choices,
+    Device,
     ExperimentName,
     Explainers,
     Layers,
@@ -48,14 +49,16 @@ def command(
     simulator: Simulators = None,
     scorer: Scorers = None,
     limit_units: LimitUnits = None,
+    device: Device = "auto",
     precision: Precision = None,
     cache: Cache = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show the steps of an experiment, what is missing, and what it will take. Computes nothing.
 
-    Estimates count the operations of the networks and reckon with the speed of this device,
-    measured for a third of a second; what cannot be known beforehand is left open. Leaves with 2
+    Estimates count the operations of the networks and reckon with the speed of the device,
+    measured for a third of a second in the number type of the experiment, and with 5 ms of a
+    processor for each image in a file; what cannot be known beforehand is left open. Leaves with 2
     if the dataset is broken, and with 6 if files or weights have to be fetched.
     """
     from le_bench.planning.plan import make_plan
@@ -74,15 +77,16 @@ def command(
         limit_units,
         precision,
     )
-    remember_digests(cache)
+    if cache_folder(cache).is_dir():
+        remember_digests(cache)
     opened = open_experiment(choices, to_run=False)
     plan = make_plan(
         opened.experiment, opened.plugins.origins, provisional=bool(opened.missing or opened.broken)
     )
-    store = Store(cache_folder(cache))
+    store = Store(cache_folder(cache), to_write=False)
     cached = {key for key, step in plan.steps.items() if store.has(step.stage, key)}
     needed = survey(plan, store).needed
-    estimator = _estimator(opened, plan) if needed else None
+    estimator = _estimator(opened, plan, device) if needed else None
     if as_json:
         typer.echo(json.dumps(_document(opened, plan, cached, needed, estimator), indent=2))
     else:
@@ -97,10 +101,10 @@ def command(
         raise typer.Exit(MissingFileError.exit_code)
 
 
-def _estimator(opened: Opened, plan: Plan) -> Estimator:
+def _estimator(opened: Opened, plan: Plan, device: str) -> Estimator:
     from le_bench.boards.companions import read_costs
     from le_bench.running.devices import choose_device
-    from le_bench.running.estimates import Estimator, encoder_work, measured_rate, model_work
+    from le_bench.running.estimates import Estimator, encoder_work, measured_speed, model_work
 
     experiment = opened.experiment
     encoders = [step.encoder for step in plan.steps.values()]
@@ -108,7 +112,7 @@ def _estimator(opened: Opened, plan: Plan) -> Estimator:
     return Estimator(
         plan,
         opened.num_images,
-        measured_rate(choose_device("auto")),
+        measured_speed(choose_device(device), experiment.precision, in_files=opened.in_files),
         {row.id: model_work(row) for row in experiment.models},
         {encoder: encoder_work(encoder) for encoder in dict.fromkeys(filter(None, encoders))},
         {
@@ -129,7 +133,7 @@ def _document(
         "missing": list(opened.missing),
         "broken": list(opened.broken),
         "images": estimator and estimator.num_images,
-        "rate": estimator and estimator.rate,
+        "rate": estimator and estimator.speed.rate,
         "steps": [
             {
                 "stage": step.stage,
@@ -161,14 +165,15 @@ def _print(
     rows.append(("total", len(plan.steps), len(cached), len(needed), *total))
     headers = ("stage", "steps", "cached", "to compute", "time", "disk")
     typer.echo(tabulate(rows, headers=headers))
-    typer.echo(f"\n{len(plan.cells)} cells, {len(plan.not_applicable)} not applicable")
+    known = f", {len(plan.not_applicable)} not applicable" if plan.not_applicable else ""
+    typer.echo(f"\n{len(plan.cells)} cells{known}; a run may find more that are not applicable")
     if estimator is not None:
         largest = max((estimator.of(step).memory or 0 for step in everything), default=0)
+        tensor = f"; largest tensor of activations or embeddings {_size(largest)}" * bool(largest)
         typer.echo(
-            f"{estimator.num_images or 'unknown number of'} images; this device multiplies "
-            f"matrices at {estimator.rate / 1e9:,.0f} GFLOP/s, of which networks are taken to "
-            f"reach half; largest tensor of activations or embeddings {_size(largest)}. '>' leaves "
-            "out what cannot be known beforehand"
+            f"{estimator.num_images or 'unknown number of'} images; the device multiplies "
+            f"matrices at {estimator.speed.rate / 1e9:,.0f} GFLOP/s, of which networks are taken "
+            f"to reach half{tensor}. '>' leaves out what cannot be known beforehand"
         )
     for message in opened.missing:
         typer.echo(f"missing: {message}")

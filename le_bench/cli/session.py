@@ -109,8 +109,8 @@ class Opened:
     """An experiment that has been read and checked, and what it was read from.
 
     `missing` has a message for each of its files that is not on this machine, `broken` for what is
-    there and no good; `num_images` is the size of the dataset if it is known. A run finds these out
-    by itself.
+    there and no good; `num_images` is the size of the dataset if known, and `in_files` whether
+    its images have to be decoded. A run finds these out by itself.
     """
 
     experiment: Experiment
@@ -120,6 +120,7 @@ class Opened:
     missing: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     num_images: int | None = None
+    in_files: bool = False
 
 
 def open_experiment(
@@ -163,7 +164,16 @@ def open_experiment(
     look = looks[dataset] = looks.get(dataset) or look_at(dataset)
     messages = dict.fromkeys(filter(None, [*missing, look.missing, *named]))
     broken = (look.broken,) if look.broken else ()
-    return Opened(experiment, plugins, table, source, tuple(messages), broken, look.num_images)
+    return Opened(
+        experiment,
+        plugins,
+        table,
+        source,
+        tuple(messages),
+        broken,
+        look.num_images,
+        look.in_files,
+    )
 
 
 def known_experiments() -> dict[str, Path]:

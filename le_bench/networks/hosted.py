@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlparse
 
 import torch
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
 from le_bench.errors import MissingFileError, UnreadableFileError
 from le_bench.fingerprint import path_digest
@@ -107,6 +109,8 @@ class HubFile:
         for name in self.names[:-1]:
             try:
                 hf_hub_download(repository, name, revision=revision)
+            except LocalEntryNotFoundError:  # no network, so that no other name is found either
+                raise
             except EntryNotFoundError:
                 continue
             return
@@ -133,21 +137,40 @@ def missing_weights(title: str, file: HostedFile, option: str = "checkpoint") ->
     if file.path() is not None:
         return ""
     return (
-        f"{title}: its weights are not on this machine; {file.advice()}, or give the file as "
-        f"`{option}`"
+        f"{title}: its weights are not on this machine; `le-bench run` fetches them if it has "
+        f"network; by hand: {file.advice()}, or give the file as `{option}`"
     )
 
 
 def fetch_weights(title: str, file: HostedFile, option: str = "checkpoint") -> None:
     """Download a file unless it is here. Raises MissingFileError that says how to get it."""
     message = missing_weights(title, file, option)
-    if not message:
-        return
+    if message:
+        download(file.fetch, message)
+
+
+def download(fetch: Callable[[], object], message: str) -> None:
+    """Fetch something; raises MissingFileError with the message and the reason if it cannot be had.
+
+    Hugging Face's library warns of each of its attempts; here the last failure is told alone.
+    """
+    library = logging.getLogger("huggingface_hub")
+    level = library.level
+    library.setLevel(logging.ERROR)
     try:
-        file.fetch()
+        fetch()
     except NETWORK_FAILURES as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise MissingFileError(f"{message} (the download failed: {reason})") from error
+    finally:
+        library.setLevel(level)
+
+
+def is_unreachable(error: BaseException | None) -> bool:
+    """Whether a download failed since no server answered, as it will for all files of it."""
+    if isinstance(error, HTTPError):
+        return False
+    return isinstance(error, LocalEntryNotFoundError | URLError | ConnectionError | TimeoutError)
 
 
 def present_weights(title: str, file: HostedFile, option: str = "checkpoint") -> Path:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from os.path import normpath
 from pathlib import Path
 from typing import Any
 
 from le_bench.concepts.lists import broden_concepts, once_each, read_concepts, unite
 from le_bench.concepts.shipped import SHIPPED
 from le_bench.errors import BenchError, MissingFileError, unknown_name
-from le_bench.planning.options import Faults
+from le_bench.planning.options import Faults, another_path
 from le_bench.planning.paths import resolve_path
 from le_bench.types import ConceptSet
 
@@ -18,8 +17,16 @@ OWN = "dataset"
 UNION = "union"
 BRODEN = (
     "Broden's labels are label.csv of http://netdissect.csail.mit.edu/data/broden1_224.zip; put it "
-    "there or name its folder"
+    "there, or "
 )
+
+
+ABSENT = "\0"  # no concept can begin so
+
+
+def is_absent(concepts: ConceptSet) -> bool:
+    """Whether files of this set are not on this machine, so that its concepts are not known."""
+    return any(text.startswith(ABSENT) for text in concepts.concepts or ())
 
 
 class ConceptSets:
@@ -51,10 +58,12 @@ class ConceptSets:
         where = f"concepts.{name}"
         table = self.tables[name]
         readers: Mapping[str, Callable[[Any, str], tuple[str, ...] | None]] = {
-            "file": lambda given, where: self._file(given, where, read_concepts, ""),
+            "file": lambda given, where: self._file(given, (where, "file"), read_concepts, ""),
             "words": self._words,
             "named": self._named,
-            "broden": lambda given, where: self._file(given, where, broden_concepts, BRODEN),
+            "broden": lambda given, where: self._file(
+                given, (where, "broden"), broden_concepts, BRODEN
+            ),
         }
         if not isinstance(table, Mapping) or len(table) != 1 or not set(table) <= {*readers, UNION}:
             self.faults.add(
@@ -88,16 +97,21 @@ class ConceptSets:
         return None
 
     def _file(
-        self, given: Any, where: str, read: Callable[[Path], tuple[str, ...]], advice: str
+        self,
+        given: Any,
+        place: tuple[str, str],
+        read: Callable[[Path], tuple[str, ...]],
+        advice: str,
     ) -> tuple[str, ...] | None:
+        where = place[0]
         if not isinstance(given, str):
             self.faults.add(where, f"must name a file, not {given!r}")
             return None
         try:
-            return read(Path(normpath(resolve_path(given, self.folder))))
+            return read(resolve_path(given, self.folder))
         except MissingFileError as error:
-            self.faults.add_missing(where, f"{error}; {advice}" if advice else str(error))
-            return ()
+            self.faults.add_missing(where, f"{error}; {advice}{another_path(*place)}")
+            return (f"{ABSENT}{error}",)  # differs from what stands for other files
         except BenchError as error:
             self.faults.add(where, str(error))
         return None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from math import isfinite
-from os.path import normpath
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from le_bench.plugins import Plugins
 from le_bench.types import ConceptSet
 
 T = TypeVar("T")
+ROW = re.compile(r"(?P<key>[a-z]+) (?P<number>[0-9]+) \((?P<id>.*)\)")
 
 
 @dataclass(slots=True)
@@ -75,13 +77,13 @@ def make_component(
     for name, option in known.items():
         if name in table:
             place = f"{where}, {name}"
-            advice = component.how_to_get.get(name, "paths are relative to the experiment file")
+            advice = component.how_to_get.get(name, "")
             values[name] = (
-                _path(table[name], place, advice, surroundings, faults)
+                _path(table[name], (where, name), advice, surroundings, faults)
                 if Path in _alternatives(hints[name]) and isinstance(table[name], str)
                 else _resolved(
                     _value(table[name], hints[name], place, surroundings, faults),
-                    place,
+                    (where, name),
                     advice,
                     surroundings,
                     faults,
@@ -116,27 +118,43 @@ def require_hashable(component: Component) -> None:
 
 
 def _path(
-    given: str, where: str, advice: str, surroundings: Surroundings, faults: Faults
+    given: str, place: tuple[str, str], advice: str, surroundings: Surroundings, faults: Faults
 ) -> Path | None:
+    where = ", ".join(place)
     try:
         path = resolve_path(given, surroundings.folder)
     except ExperimentError as error:
         faults.add(where, str(error))
         return None
     if not path.exists():
-        faults.add_missing(where, f"{normpath(path)} does not exist; {advice}")
+        ways = ", or ".join(filter(None, [advice, another_path(*place)]))
+        faults.add_missing(where, f"{path} does not exist; {ways}")
     return path
 
 
 def _resolved(
-    value: Any, where: str, advice: str, surroundings: Surroundings, faults: Faults
+    value: Any, place: tuple[str, str], advice: str, surroundings: Surroundings, faults: Faults
 ) -> Any:
     """A value with the paths that its tuples hold resolved, as an option that is a path is."""
     if isinstance(value, Path):
-        return _path(str(value), where, advice, surroundings, faults)
+        return _path(str(value), place, advice, surroundings, faults)
     if isinstance(value, tuple):
-        return tuple(_resolved(part, where, advice, surroundings, faults) for part in value)
+        return tuple(_resolved(part, place, advice, surroundings, faults) for part in value)
     return value
+
+
+def another_path(where: str, option: str) -> str:
+    """How to name another file for an option at a place such as `models 2 (net)`.
+
+    >>> another_path("dataset", "folder")
+    'give another path with --set dataset.folder=PATH (relative to the experiment file)'
+    """
+    row = ROW.fullmatch(where)
+    if row is not None:  # a row goes by its id, or by its number where the id would be cut at a dot
+        name = row["number"] if set(".=") & set(row["id"]) else row["id"]
+        where = f"{row['key']}.{name}"
+    setting = shlex.quote(f"{where}.{option}=PATH")
+    return f"give another path with --set {setting} (relative to the experiment file)"
 
 
 def short_options(component: type[Component], use: str) -> dict[str, str]:

@@ -17,6 +17,8 @@ from le_bench.types import Images, ProbeDataset, Split
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm"})
 
+ANOTHER_FOLDER = "or give another path with --set dataset.folder=PATH"
+
 
 def find_images(folder: Path) -> list[str]:
     """Relative paths of all image files below a folder, sorted; hidden ones are left out."""

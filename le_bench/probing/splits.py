@@ -17,8 +17,8 @@ from le_bench.types import SPLITS, Split
 
 AUTHORS = (
     "the splits of the authors of Linear Explanations are in data/data_splits of "
-    "https://github.com/Trustworthy-ML-Lab/Linear-Explanations; clone it there, or name other "
-    "files of row numbers"
+    "https://github.com/Trustworthy-ML-Lab/Linear-Explanations; clone it into the folder that "
+    "stands before Linear-Explanations in this path"
 )
 HOW_TO_GET_IDS: Mapping[str, str] = {f"{split}_ids": AUTHORS for split in SPLITS}
 TENTHS: Mapping[Split, int] = {"train": 7, "val": 1, "test": 2}

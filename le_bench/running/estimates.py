@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 
 import numpy as np
@@ -14,11 +16,15 @@ from le_bench.boards.records import Cost
 from le_bench.components import Encoder
 from le_bench.errors import BenchError
 from le_bench.networks.layers import list_layers
+from le_bench.networks.precision import computing_in
+from le_bench.planning.concept_sets import is_absent
 from le_bench.planning.experiment import ModelRow
 from le_bench.planning.plan import Plan, Step
 from le_bench.probing.images import ArrayImages
+from le_bench.types import Precision
 
 FLOAT = 4
+READING = 0.005  # seconds of one processor for an image in a file
 JUDGED_SHARE = 0.3  # val and test images, which are simulated
 EFFICIENCY = 0.5  # of a network against products of large matrices; half is usual
 SIDE = 1024
@@ -39,18 +45,54 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Operations for an image and the numbers kept of it (a layer's units, an embedding's D)."""
+    """Operations for an image and the numbers kept of it (a layer's units, an embedding's D).
+
+    `outputs` is the number of a model's logits.
+    """
 
     operations: float
     widths: Mapping[str, int]
+    outputs: int | None = None
 
 
-def measured_rate(device: torch.device, seconds: float = 0.3) -> float:
-    """Operations a second of this device in products of float32 matrices, measured now."""
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Operations a second, and seconds to read an image: beside the pass, or added if it `waits`.
+
+    Reading takes the processors from a network that computes on them too.
+    """
+
+    rate: float
+    reading: float = 0.0
+    waits: bool = True
+
+    def seconds(self, num_images: int, operations: float) -> float:
+        """Of a pass of images through a network."""
+        computing = num_images * operations / (EFFICIENCY * self.rate)
+        reading = num_images * self.reading
+        return computing + reading if self.waits else max(computing, reading)
+
+
+def measured_speed(device: torch.device, precision: Precision, *, in_files: bool) -> Speed:
+    """The speed of this device in this number type, measured now; arrays need no reading."""
+    reading = READING / (os.cpu_count() or 1) if in_files else 0.0
+    return Speed(measured_rate(device, precision), reading, waits=device.type == "cpu")
+
+
+def measured_rate(
+    device: torch.device, precision: Precision = "fp32", seconds: float = 0.1
+) -> float:
+    """Operations a second of this device in products of matrices: after a warm-up, median of 3."""
     matrix = torch.ones(SIDE, SIDE, device=device)
+    with computing_in(precision, device):
+        _rate(matrix, 0.0)
+        return median(_rate(matrix, seconds) for _ in range(3))
+
+
+def _rate(matrix: torch.Tensor, seconds: float) -> float:
     start = perf_counter()
     rounds = 0
-    while perf_counter() - start < seconds:
+    while not rounds or perf_counter() - start < seconds:
         total = float((matrix @ matrix)[0, 0])  # reading a number waits for the device
         rounds += total > 0
     return 2.0 * SIDE**3 * rounds / (perf_counter() - start)
@@ -64,10 +106,11 @@ def model_work(row: ModelRow) -> Work | None:
         images = ArrayImages(np.zeros((1, 512, 512, 3), np.uint8))
         units = {layer.path: layer.units or 0 for layer in list_layers(model, images)}
         with FlopCounterMode(display=False) as counted, torch.no_grad():
-            model.module(model.preprocess(images.read([0])).to(model.device))
+            output = model.module(model.preprocess(images.read([0])).to(model.device))
     except (BenchError, RuntimeError, NotImplementedError, OSError):
         return None
-    return Work(float(counted.get_total_flops()), units)
+    logits = output.shape[1] if isinstance(output, torch.Tensor) and output.ndim == 2 else None
+    return Work(float(counted.get_total_flops()), units, logits)
 
 
 def encoder_work(encoder: Encoder) -> Work | None:
@@ -81,30 +124,29 @@ def encoder_work(encoder: Encoder) -> Work | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimator:
-    """Reckons with `num_images`, a device of `rate` operations a second, and recorded costs."""
+    """Reckons with `num_images`, the speed of a device, and recorded costs."""
 
     plan: Plan
     num_images: int | None
-    rate: float
+    speed: Speed
     models: Mapping[str, Work | None]
     encoders: Mapping[Encoder, Work | None]
     costs: Mapping[tuple[str, str, str], Cost]
 
     def of(self, step: Step) -> Estimate:
         """What one step will take, beyond what is shared with others of its group."""
-        match step.stage:
-            case "record":
-                return self._record(step)
-            case "embed-images":
-                return self._embed(step)
-            case "explain":
-                return self._explain(step)
-            case "simulate":
-                units = self._units(step)
-                disk = None if units is None else int(self._images * JUDGED_SHARE) * units * FLOAT
-                return Estimate(None, disk, disk, "")
-            case _:
-                return Estimate(None, 0, None, "")
+        nothing = Estimate(None, 0, None, "")
+        known = {
+            "record": self._record,
+            "embed-images": self._embed,
+            "embed-texts": self._texts,
+            "temper": self._temper,
+            "ablate": self._unknown,
+            "impact": self._unknown,
+            "explain": self._explain,
+            "simulate": self._simulate,
+        }
+        return known[step.stage](step) if step.stage in known else nothing
 
     def group_seconds(self, steps: Iterable[Step]) -> float:
         """Known seconds of several steps; layers of a model share one pass."""
@@ -118,32 +160,62 @@ class Estimator:
                 total += seconds
         return total + sum(groups.values())
 
-    @property
-    def _images(self) -> int:
-        return self.num_images or 0
-
     def _record(self, step: Step) -> Estimate:
         work = self.models.get(step.model.id) if step.model else None
         units = self._units(step)
         if work is None or units is None:
             return Estimate(None, None, None, "the network cannot be built without its weights")
-        kept = self._images * units * FLOAT
-        return Estimate(self._pass(work), kept, kept, f"{work.operations / 1e9:.1f} GFLOP an image")
+        return self._pass(work, units)
 
     def _embed(self, step: Step) -> Estimate:
         work = self.encoders.get(step.encoder) if step.encoder else None
         if work is None:
             return Estimate(None, None, None, "the encoder does not tell its work")
-        kept = self._images * work.widths[""] * FLOAT
-        return Estimate(self._pass(work), kept, kept, f"{work.operations / 1e9:.1f} GFLOP an image")
+        width = FLOAT // 2 if self.plan.experiment.embeddings == "fp16" else FLOAT
+        return self._pass(work, work.widths[""], width)
+
+    def _pass(self, work: Work, numbers: int, width: int = FLOAT) -> Estimate:
+        """One pass of all images, of each of which some numbers are kept, `width` bytes each."""
+        basis = f"{work.operations / 1e9:.1f} GFLOP an image"
+        if self.num_images is None:
+            return Estimate(None, None, None, basis)
+        kept = self.num_images * numbers
+        seconds = self.speed.seconds(self.num_images, work.operations)
+        return Estimate(seconds, kept * width, kept * FLOAT, basis)
+
+    def _texts(self, step: Step) -> Estimate:
+        """Embeddings of a concept set, unless its words come with the dataset."""
+        work = self.encoders.get(step.encoder) if step.encoder else None
+        own = step.concepts
+        if work is None or own is None or own.concepts is None or own.joined or is_absent(own):
+            return Estimate(None, None, None, "the number of concepts is not known")
+        disk = len(own.concepts) * work.widths[""] * FLOAT
+        return Estimate(None, disk, disk, f"{len(own.concepts)} concepts")
+
+    def _temper(self, step: Step) -> Estimate:
+        work = self.models.get(step.model.id) if step.model else None
+        if work is None or work.outputs is None or self.num_images is None:
+            return Estimate(None, None, None, "the number of logits is not known")
+        disk = self.num_images * work.outputs * FLOAT
+        return Estimate(None, disk, disk, f"{work.outputs} logits an image")
+
+    def _unknown(self, _step: Step) -> Estimate:
+        return Estimate(None, None, None, "what is kept depends on what follows the layer")
+
+    def _simulate(self, step: Step) -> Estimate:
+        units = self._units(step)
+        if units is None or self.num_images is None:
+            return Estimate(None, None, None, "")
+        disk = int(self.num_images * JUDGED_SHARE) * units * FLOAT
+        return Estimate(None, disk, disk, "")
 
     def _explain(self, step: Step) -> Estimate:
         if step.model is None or step.explainer is None:
-            return Estimate(None, 0, None, "")
+            return Estimate(None, None, None, "")
         cost = self.costs.get((step.model.id, str(step.layer), step.explainer.id))
         if cost is None:
-            return Estimate(None, 0, None, "no earlier run of this experiment tells")
-        return Estimate(cost.seconds, 0, None, f"an earlier run on {cost.device}")
+            return Estimate(None, None, None, "no earlier run of this experiment tells")
+        return Estimate(cost.seconds, None, None, f"an earlier run on {cost.device}")
 
     def _units(self, step: Step) -> int | None:
         work = self.models.get(step.model.id) if step.model else None
@@ -154,6 +226,3 @@ class Estimator:
         if units is None or step.stage == "record" or limit is None:
             return units
         return min(units, limit)
-
-    def _pass(self, work: Work) -> float:
-        return self._images * work.operations / (EFFICIENCY * self.rate)

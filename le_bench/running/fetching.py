@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from le_bench.components import Component
 from le_bench.errors import MissingFileError
+from le_bench.networks.hosted import is_unreachable
 from le_bench.planning.experiment import Experiment
 
 
@@ -34,14 +35,23 @@ def components_of(experiment: Experiment) -> Iterator[Component]:
 def fetch_files(experiment: Experiment) -> None:
     """Fetch what libraries know how to fetch; the digests of these files are part of the keys.
 
+    Once no server answers to a component, others of its class are not tried, since each would
+    take half a minute to find out the same.
     Raises one MissingFileError that tells of everything that has to be brought by hand.
     """
     faults: dict[str, None] = {}
+    unanswered: set[type[Component]] = set()
     for component in components_of(experiment):
+        if type(component) in unanswered:
+            if message := component.missing():
+                faults[f"{message} (not tried, since no server answered before)"] = None
+            continue
         try:
             component.fetch()
         except MissingFileError as error:
             faults[str(error)] = None
+            if is_unreachable(error.__cause__):
+                unanswered.add(type(component))
     if len(faults) > 1:
         raise MissingFileError("\n".join(["nothing was run:", *(f"  - {f}" for f in faults)]))
     if faults:

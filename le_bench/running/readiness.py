@@ -8,13 +8,18 @@ from pathlib import Path
 
 from le_bench.components import Component, DatasetSource
 from le_bench.errors import BenchError, MissingFileError
+from le_bench.probing.images import ArrayImages
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at a probe dataset told: its images if they are known, and what is wrong."""
+    """What a look at a probe dataset told: its images if they are known, and what is wrong.
+
+    Images that lie `in_files` have to be decoded whenever they are read.
+    """
 
     num_images: int | None
+    in_files: bool = False
     missing: str = ""
     broken: str = ""
 
@@ -27,11 +32,12 @@ def look_at(source: DatasetSource) -> Look:
     expected = source.expected_images()
     paths = list(_paths(source))
     if source.missing() or not all(path.exists() for path in paths):
-        return Look(expected)
+        return Look(expected, in_files=True)
     if expected is not None and not paths:
         return Look(expected)
     try:
-        return Look(len(source.load().images))
+        images = source.load().images
+        return Look(len(images), in_files=bool(paths) and not isinstance(images, ArrayImages))
     except MissingFileError as error:
         return Look(expected, missing=str(error))
     except BenchError as error:

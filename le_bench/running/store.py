@@ -46,10 +46,15 @@ class Artifact:
 
 
 class Store:
-    """A folder of artifacts by stage and key. Safe with any number of readers and writers."""
+    """A folder of artifacts by stage and key. Safe with any number of readers and writers.
 
-    def __init__(self, root: Path) -> None:
+    Unless it is `to_write`, the folder is not made if it is not there.
+    """
+
+    def __init__(self, root: Path, *, to_write: bool = True) -> None:
         self.root = root
+        if not to_write:
+            return
         try:
             root.mkdir(parents=True, exist_ok=True)
             write_whole(root / "CACHEDIR.TAG", CACHE_TAG)

@@ -76,8 +76,8 @@ def test_a_dataset_without_its_labels(bench: Bench, capsys: pytest.CaptureFixtur
     codes, said = commands(bench, capsys)
 
     message = (
-        "val: the images are not in folders of their classes; name the file of their labels as "
-        f"`ground_truth`: {TRUTH}"
+        "val: the images are not in folders of their classes; name the file of their labels with "
+        f"--set dataset.ground_truth=PATH: {TRUTH}"
     )
     assert codes == [6, 6, 6]
     assert said == {

@@ -69,7 +69,8 @@ def test_missing_files_are_told_apart_from_mistakes(tmp_path: Path) -> None:
     assert faults.num_mistakes == 0
     assert faults.missing == [
         f"concepts.broden: {tmp_path / 'broden1_224'}: no such file; Broden's labels are label.csv "
-        "of http://netdissect.csail.mit.edu/data/broden1_224.zip; put it there or name its folder"
+        "of http://netdissect.csail.mit.edu/data/broden1_224.zip; put it there, or give "
+        "another path with --set concepts.broden.broden=PATH (relative to the experiment file)"
     ]
 
 

@@ -82,11 +82,12 @@ use = "labels"
         lines[1:]
         == [
             "  - top level: unknown key 'nmae'; did you mean 'name'?",
-            f"  - concepts.words: {tmp_path / 'nowhere.txt'}: no such file",
+            f"  - concepts.words: {tmp_path / 'nowhere.txt'}: no such file; give another "
+            "path with --set concepts.words.file=PATH (relative to the experiment file)",
             "  - units: must be a whole number, not 'many'",
             "  - dataset: unknown option 'num_image'; did you mean 'num_images'?",
-            f"  - dataset, palette: {tmp_path / 'missing.txt'} does not exist; paths are "
-            "relative to the experiment file",
+            f"  - dataset, palette: {tmp_path / 'missing.txt'} does not exist; give "
+            "another path with --set dataset.palette=PATH (relative to the experiment file)",
             "  - models 1 (toy), units: input should be a valid integer, not 'six'",
             "  - models 1 (toy): layer 'first' is listed twice",
             "  - models 1 (toy): unknown pooling 'mean'; there are: avg, first, max, none",

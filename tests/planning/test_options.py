@@ -10,6 +10,7 @@ import pytest
 from le_bench.components import Component
 from le_bench.errors import ExperimentError
 from le_bench.fingerprint import digest, fingerprint
+from le_bench.planning.options import another_path
 from le_bench.planning.reading import build_experiment, read_experiment
 from le_bench.planning.tables import read_table
 from le_bench.plugins import Plugins
@@ -17,6 +18,23 @@ from le_bench.running.provenance import describe
 
 TOY = Path(__file__).parent.parent / "toy" / "toy.toml"
 HUGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("where", "setting"),
+    [
+        ("dataset", "dataset.file=PATH"),
+        ("encoders.eye", "encoders.eye.file=PATH"),
+        ("models 2 (net)", "models.net.file=PATH"),
+        ("models 2 (net 1.5)", "models.2.file=PATH"),
+        ("explainers 1 (LE(SigLIP))", "'explainers.LE(SigLIP).file=PATH'"),
+    ],
+)
+def test_the_setting_that_names_another_file(where: str, setting: str) -> None:
+    """As a shell takes it; a row goes by its number where its id holds a dot."""
+    advice = another_path(where, "file")
+
+    assert advice == (f"give another path with --set {setting} (relative to the experiment file)")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,16 @@ def test_paths_are_relative_to_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
     assert found == [tmp_path / "a/b", Path("/c"), tmp_path / "home/d", file / "e"]
 
 
+def test_steps_back_are_taken(tmp_path: Path) -> None:
+    """Paths are short; behind a symbolic link a step back leads elsewhere, so it stays."""
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "deep")
+
+    found = [resolve_path(given, tmp_path) for given in ("real/../x", "no/../../x", "link/../x")]
+
+    assert found == [tmp_path / "x", tmp_path.parent / "x", tmp_path / "link" / ".." / "x"]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -264,7 +264,8 @@ MISTAKES = {
     "missing file": (
         lambda text: text.replace('id = "net"', 'id = "net"\ncheckpoint = "gone.txt"'),
         "toy.toml: 1 missing file, nothing was run:\n  - models 1 (net), checkpoint: gone.txt does "
-        "not exist; paths are relative to the experiment file\n",
+        "not exist; give another path with --set models.net.checkpoint=PATH (relative to the "
+        "experiment file)\n",
     ),
     "missing layer": (
         lambda text: text.replace('"first"', '"frist"'),

@@ -23,7 +23,7 @@ from le_bench.concepts.imagenet import (
     imagenet_wnids,
 )
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
-from le_bench.probing.files import find_images, image_dataset, require_complete
+from le_bench.probing.files import ANOTHER_FOLDER, find_images, image_dataset, require_complete
 from le_bench.probing.images import FileImages
 from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
 from le_bench.types import ProbeDataset, require
@@ -44,7 +44,8 @@ UNREADABLE_MAT = (  # what scipy raises for files that are damaged or something 
 IMAGES = (
     "the 50,000 validation images of ILSVRC 2012 are ILSVRC2012_img_val.tar (6.7 GB, md5 "
     "29b22e2961454d5413ddabcf34fc5622) from https://image-net.org/download-images after "
-    "registration; unpack it there, or name its folder with --set dataset.folder=..."
+    "registration; unpack it into this folder and name the file of their labels with "
+    "--set dataset.ground_truth=PATH, or sort them into folders of their classes"
 )
 TRUTH = (
     "the labels of a folder of unsorted images are data/ILSVRC2012_validation_ground_truth.txt of "
@@ -103,10 +104,12 @@ class ImageNetDataset(DatasetSource):
     def load(self) -> ProbeDataset:
         """List the files and tell their classes; refuse a data set that is not complete."""
         if not self.folder.is_dir():
-            raise MissingFileError(f"{self.folder}: no such folder; {IMAGES}")
+            raise MissingFileError(f"{self.folder}: no such folder; {IMAGES}, {ANOTHER_FOLDER}")
         paths = find_images(self.folder)
         if not paths:
-            raise MissingFileError(f"{self.folder}: no image in this folder; {IMAGES}")
+            raise MissingFileError(
+                f"{self.folder}: no image in this folder; {IMAGES}, {ANOTHER_FOLDER}"
+            )
         number = {wnid: place for place, wnid in enumerate(imagenet_wnids())}
         labelled = self._flat(paths, number) if "/" not in paths[0] else self._sorted(paths, number)
         labelled.sort()
@@ -145,7 +148,7 @@ class ImageNetDataset(DatasetSource):
         if self.ground_truth is None:
             raise MissingFileError(
                 f"{self.folder}: the images are not in folders of their classes; name the file of "
-                f"their labels as `ground_truth`: {TRUTH}"
+                f"their labels with --set dataset.ground_truth=PATH: {TRUTH}"
             )
         if self.ground_truth.name == DEVKIT_TRUTH:
             truth = _devkit_labels(self.ground_truth, number, paths)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,8 +16,9 @@ from le_bench.concepts.imagenet import (
 )
 from le_bench.errors import BenchError
 from le_bench.probing.presence import labelled_dataset
+from le_bench.probing.splits import HOW_TO_GET_IDS
 from le_bench.types import ProbeDataset
-from le_bench_plugins.datasets.npz import NpzDataset
+from le_bench_plugins.datasets.npz import ARCHIVE, NpzDataset
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ImageNetArchive(DatasetSource):
 
     name: ClassVar[str] = "imagenet-npz"
     version: ClassVar[int] = 1
+    how_to_get: ClassVar[Mapping[str, str]] = {"file": ARCHIVE, **HOW_TO_GET_IDS}
 
     file: Path
     images: str = "images"

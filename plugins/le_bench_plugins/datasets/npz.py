@@ -17,8 +17,13 @@ from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError, unknown_name
 from le_bench.probing.images import ArrayImages, EncodedImages
 from le_bench.probing.presence import labelled_dataset
-from le_bench.probing.splits import splits_of
+from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
 from le_bench.types import ProbeDataset, require
+
+ARCHIVE = (
+    "it is an archive of arrays as numpy.savez writes it, and the head of the experiment file may "
+    "say what is in it; put it there"
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class NpzDataset(DatasetSource):
 
     name: ClassVar[str] = "npz"
     version: ClassVar[int] = 1
+    how_to_get: ClassVar[Mapping[str, str]] = {"file": ARCHIVE, **HOW_TO_GET_IDS}
 
     file: Path
     images: str = "images"

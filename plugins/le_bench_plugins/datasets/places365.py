@@ -12,7 +12,7 @@ import torch
 from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
-from le_bench.probing.files import find_images, image_dataset, require_complete
+from le_bench.probing.files import ANOTHER_FOLDER, find_images, image_dataset, require_complete
 from le_bench.probing.images import FileImages
 from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
 from le_bench.types import ProbeDataset, require
@@ -22,7 +22,7 @@ LISTS = "filelist_places365-standard.tar of http://places2.csail.mit.edu/downloa
 IMAGES = (
     "the 36,500 validation images of Places365 are val_256.tar (525 MB, md5 "
     "e27b17d8d44f4af9a78502beb927f808) of http://places2.csail.mit.edu/download.html; unpack it "
-    "there, or name its folder with --set dataset.folder=..."
+    "one level above this folder, since it makes the folder val_256 itself"
 )
 
 
@@ -99,9 +99,16 @@ class Places365Dataset(DatasetSource):
     def _require_same(self, listed: list[str]) -> None:
         """Refuse a folder that does not have exactly the listed files."""
         if not self.folder.is_dir():
-            raise MissingFileError(f"{self.folder}: no such folder; {IMAGES}")
+            raise MissingFileError(f"{self.folder}: no such folder; {IMAGES}, {ANOTHER_FOLDER}")
         there = set(find_images(self.folder))
         absent = [file for file in listed if file not in there]
+        below = {Path(file).parent for file in there} if len(absent) == len(listed) else set()
+        if len(below) == 1 and {Path(file).name for file in there} >= set(listed):
+            deeper = self.folder / below.pop()
+            raise BenchError(
+                f"{self.folder}: the images that {self.labels} lists are not in this folder but in "
+                f"{deeper}; give that one with --set dataset.folder={deeper}"
+            )
         if absent or len(there) != len(listed):
             example = f", such as {absent[0]}" if absent else ""
             raise BenchError(

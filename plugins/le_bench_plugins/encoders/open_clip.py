@@ -26,7 +26,7 @@ from le_bench.networks.embedding import (
     embed_texts,
     require_same_vocabulary,
 )
-from le_bench.networks.hosted import NETWORK_FAILURES, HostedFile, present_weights
+from le_bench.networks.hosted import HostedFile, download, present_weights
 from le_bench.networks.weights import LOAD_FAILURES
 from le_bench.types import Calibration, Images, require
 from le_bench_plugins.encoders.open_clip_files import TokenizerFiles, weights_of
@@ -166,13 +166,9 @@ class OpenCLIPEncoder(Encoder):
             return
         if self._lacks_transformers():
             raise MissingFileError(message)
-        try:
-            for file in self._hosted():
-                if file.path() is None:
-                    file.fetch()
-        except NETWORK_FAILURES as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise MissingFileError(f"{message} (the download failed: {reason})") from error
+        for file in self._hosted():
+            if file.path() is None:
+                download(file.fetch, message)
 
     def _load(self) -> _Loaded:
         """Build the model with its weights; everything cheap that can fail is tried first."""

@@ -209,9 +209,11 @@ def test_a_number_of_images_other_than_cifars(tmp_path: Path) -> None:
 
 def test_missing_folders_and_files(tmp_path: Path) -> None:
     """Say where the archive is; the archive's files belong together."""
-    with pytest.raises(MissingFileError, match=r"no such folder; unpack cifar-10-python\.tar\.gz"):
+    with pytest.raises(
+        MissingFileError, match=r"no such folder; CIFAR is cifar-10-python\.tar\.gz"
+    ):
         CIFARDataset(tmp_path / "no").load()
-    with pytest.raises(MissingFileError, match=r"holds no version of CIFAR; unpack"):
+    with pytest.raises(MissingFileError, match=r"holds no version of CIFAR; CIFAR is"):
         CIFARDataset(tmp_path).load()
     (tmp_path / "batches.meta").write_bytes(as_python_2({"label_names": NAMES}))
     with pytest.raises(MissingFileError, match=r"test_batch: no such file; unpack the archive"):

@@ -79,7 +79,8 @@ def test_missing_tables_say_what_to_fetch(hub: Path) -> None:
     put_table(hub, "plain_text/test-00000-of-00001.parquet")
     source = HubDataset(CIFAR, COMMIT, "train", image="img")
     message = (
-        f"hf-dataset {CIFAR}: split 'train' is not on this machine; run `hf download {CIFAR} "
+        f"hf-dataset {CIFAR}: split 'train' is not on this machine; `le-bench run` fetches it if "
+        f"it has network; by hand: run `hf download {CIFAR} "
         f"--repo-type dataset --revision {COMMIT} --include '*.parquet'` where there is network "
         "and copy its cache folder here (`HF_HOME` names it, else ~/.cache/huggingface)"
     )

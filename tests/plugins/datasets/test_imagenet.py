@@ -226,11 +226,15 @@ def test_missing_things_say_how_to_get_them(tmp_path: Path, flat: Path) -> None:
     kit = tmp_path / "ILSVRC2012_validation_ground_truth.txt"
     kit.write_text("1\n")
     sources = [
-        (ImageNetDataset(tmp_path / "no"), f"{tmp_path / 'no'}: no such folder; {IMAGES}"),
+        (
+            ImageNetDataset(tmp_path / "no"),
+            f"{tmp_path / 'no'}: no such folder; {IMAGES}, or give another path with "
+            "--set dataset.folder=PATH",
+        ),
         (
             ImageNetDataset(flat),
             f"{flat}: the images are not in folders of their classes; name the file of their "
-            f"labels as `ground_truth`: {TRUTH}",
+            f"labels with --set dataset.ground_truth=PATH: {TRUTH}",
         ),
         (ImageNetDataset(flat, kit), f"{tmp_path / 'meta.mat'}: no such file; {TRUTH}"),
     ]

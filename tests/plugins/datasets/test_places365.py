@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,19 @@ def test_an_image_too_few(source: Places365Dataset) -> None:
     assert str(caught.value) == (
         f"{source.folder}: 364 images, but {source.labels} lists 365, of which 1 are not there, "
         "such as Places365_val_00000003.jpg; complete the data set"
+    )
+
+
+def test_the_folder_above_the_images(source: Places365Dataset) -> None:
+    """The archive makes a folder itself, so images lie one level deeper than one may think."""
+    above = replace(source, folder=source.folder.parent)
+
+    with pytest.raises(BenchError) as caught:
+        above.load()
+
+    assert str(caught.value) == (
+        f"{above.folder}: the images that {source.labels} lists are not in this folder but in "
+        f"{source.folder}; give that one with --set dataset.folder={source.folder}"
     )
 
 

@@ -131,7 +131,8 @@ def test_missing_file_says_what_to_fetch_and_where_to_put_it(
         PresetModel(preset).load(CPU)
 
     assert str(raised.value) == (
-        f"preset {preset}: its weights are not on this machine; fetch {file} and put it at "
+        f"preset {preset}: its weights are not on this machine; `le-bench run` fetches them if it "
+        f"has network; by hand: fetch {file} and put it at "
         f"{hub}/{file.rsplit('/', 1)[1]} (`TORCH_HOME` moves that folder), or give the file as "
         f"`checkpoint`{more}"
     )

@@ -130,7 +130,8 @@ def test_missing_weights_say_what_to_fetch_and_where_to_put_it(hub: Path) -> Non
     """One message with the repository, the cache folder and the other way."""
     source = TimmModel(TINY)
     message = (
-        f"timm {TINY}: its weights are not on this machine; run `hf download timm/{TINY}` where "
+        f"timm {TINY}: its weights are not on this machine; `le-bench run` fetches them if it "
+        f"has network; by hand: run `hf download timm/{TINY}` where "
         "there is network and copy its cache folder here (`HF_HOME` names it, else "
         "~/.cache/huggingface), or give the file as `checkpoint`"
     )

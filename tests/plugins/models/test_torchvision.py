@@ -138,7 +138,8 @@ def test_missing_weights_say_what_to_fetch_and_where_to_put_it(hub: Path) -> Non
     """One message with address, place and the other way; nothing is loaded instead."""
     source = TorchvisionModel("resnet50", "IMAGENET1K_V1")
     message = (
-        "torchvision resnet50@IMAGENET1K_V1: its weights are not on this machine; fetch "
+        "torchvision resnet50@IMAGENET1K_V1: its weights are not on this machine; `le-bench run` "
+        "fetches them if it has network; by hand: fetch "
         "https://download.pytorch.org/models/resnet50-0676ba61.pth and put it at "
         f"{hub}/resnet50-0676ba61.pth (`TORCH_HOME` moves that folder), or give the file as "
         "`checkpoint`"

@@ -13,6 +13,7 @@ import torch
 from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
+from le_bench.probing.files import ANOTHER_FOLDER
 from le_bench.probing.images import ArrayImages
 from le_bench.probing.presence import labelled_dataset
 from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
@@ -21,10 +22,10 @@ from le_bench_plugins.datasets.cifar.files import SIDE, VERSIONS
 
 VEHICLES = ("vehicles 1", "vehicles 2")
 SOURCE = (
-    "unpack cifar-10-python.tar.gz (md5 c58f30108f718f92721af3b95e74349a) or "
+    "CIFAR is cifar-10-python.tar.gz (md5 c58f30108f718f92721af3b95e74349a) or "
     "cifar-100-python.tar.gz (md5 eb9058c3a382ffc7106e4002c42a8d85) of "
-    "https://www.cs.toronto.edu/~kriz/cifar.html there, or name the folder that it makes with "
-    "--set dataset.folder=..."
+    "https://www.cs.toronto.edu/~kriz/cifar.html: unpack it one level above this folder, since it "
+    "makes the folder cifar-10-batches-py or cifar-100-python itself"
 )
 
 
@@ -61,10 +62,12 @@ class CIFARDataset(DatasetSource):
     def load(self) -> ProbeDataset:
         """Read all images of the part; refuse a number other than that of the data set."""
         if not self.folder.is_dir():
-            raise MissingFileError(f"{self.folder}: no such folder; {SOURCE}")
+            raise MissingFileError(f"{self.folder}: no such folder; {SOURCE}, {ANOTHER_FOLDER}")
         found = next((own for own in VERSIONS if (self.folder / own.mark).is_file()), None)
         if found is None:
-            raise MissingFileError(f"{self.folder}: holds no version of CIFAR; {SOURCE}")
+            raise MissingFileError(
+                f"{self.folder}: holds no version of CIFAR; {SOURCE}, {ANOTHER_FOLDER}"
+            )
         names = found.test if self.part == "test" else found.train
         batches = [found.read(self.folder / name) for name in names]
         pixels = np.concatenate([batch.pixels for batch in batches])

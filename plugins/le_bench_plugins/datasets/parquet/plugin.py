@@ -17,7 +17,7 @@ from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError
 from le_bench.fingerprint import path_digest
-from le_bench.networks.hosted import NETWORK_FAILURES, require_online
+from le_bench.networks.hosted import download, require_online
 from le_bench.probing.files import image_dataset
 from le_bench.probing.splits import HOW_TO_GET_IDS, SplitOptions, splits_of
 from le_bench.types import ProbeDataset, require
@@ -172,7 +172,8 @@ class HubDataset(DatasetSource):
             self._paths()
         except BenchError:  # none of it, or a part
             return (
-                f"{self._title}: split '{self.split}' is not on this machine; run `hf download "
+                f"{self._title}: split '{self.split}' is not on this machine; `le-bench run` "
+                "fetches it if it has network; by hand: run `hf download "
                 f"{self.dataset} --repo-type dataset --revision {self.revision} --include "
                 "'*.parquet'` where there is network and copy its cache folder here (`HF_HOME` "
                 "names it, else ~/.cache/huggingface)"
@@ -183,19 +184,17 @@ class HubDataset(DatasetSource):
         """Download the tables of the split unless they are here."""
         require_pyarrow()
         message = self.missing()
-        if not message:
-            return
-        try:
-            require_online()
-            snapshot_download(
-                self.dataset,
-                repo_type="dataset",
-                revision=self.revision,
-                allow_patterns=[f"*{self.split}-*.parquet", f"*{self.split}*/*.parquet"],
-            )
-        except NETWORK_FAILURES as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise MissingFileError(f"{message} (the download failed: {reason})") from error
+        if message:
+            download(self._fetch, message)
+
+    def _fetch(self) -> None:
+        require_online()
+        snapshot_download(
+            self.dataset,
+            repo_type="dataset",
+            revision=self.revision,
+            allow_patterns=[f"*{self.split}-*.parquet", f"*{self.split}*/*.parquet"],
+        )
 
     def load(self) -> ProbeDataset:
         """Read the labels; images are decoded when needed."""
