@@ -100,7 +100,7 @@ def test_check_by_name_and_with_options(capsys: pytest.CaptureFixture[str]) -> N
     code = call(["check", "picturebook", "--kind", "dataset", "--set", "num_images=20"])
 
     assert code == 0
-    assert "picturebook: 11 hold, 1 do not apply, 0 broken" in capsys.readouterr().out
+    assert "picturebook: 12 hold, 0 do not apply, 0 broken" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
