@@ -107,6 +107,10 @@ class ModelSource(Component):
         """
         return self.load(torch.device("cpu"))
 
+    def image_side(self) -> int:
+        """Side in pixels of a square picture to look at the network with, without a dataset."""
+        return 512
+
 
 @dataclass(frozen=True)
 class Encoder(Component):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -13,10 +13,18 @@ from typing import Any
 
 from le_bench.components import Component
 from le_bench.digests import FileDigests
-from le_bench.errors import UnreadableFileError
+from le_bench.errors import PluginError, UnreadableFileError
 from le_bench.types import ConceptSet
 
-DIGESTS = FileDigests()  # of this process; the command line says where they are kept
+DIGESTS = FileDigests()  # of this process
+
+
+def keep_digests(cache: Path) -> None:
+    """Keep digests beside the finished steps of a cache, so that no process reads files again.
+
+    What was digested before this may have been read again; call it first.
+    """
+    DIGESTS.folder = cache / "digests"
 
 
 def digest(content: Any) -> str:
@@ -39,11 +47,16 @@ def path_digest(path: Path, digests: FileDigests = DIGESTS) -> str:
     """
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        entries = [
-            [file.relative_to(path).as_posix(), path_digest(file, digests)] for file in files
-        ]
-        digests.keep()
-        return digest(entries)
+        found = digest(
+            [[file.relative_to(path).as_posix(), _file_digest(file, digests)] for file in files]
+        )
+    else:
+        found = _file_digest(path, digests)
+    digests.keep()
+    return found
+
+
+def _file_digest(path: Path, digests: FileDigests) -> str:
     try:
         return digests.of(path)
     except FileNotFoundError:
@@ -57,7 +70,8 @@ def fingerprint(component: Component, origins: Mapping[type[Component], str]) ->
 
     Kind, name, version and all fields; files by content, nested components by their own
     fingerprint. `origins` adds, for classes that come from other distributions or from single
-    files, what identifies their code (see `Plugins.origins`).
+    files, what identifies their code (see `Plugins.origins`). Raises PluginError for an option of a
+    type that has no content.
     """
     return {
         "kind": component.kind,
@@ -66,30 +80,45 @@ def fingerprint(component: Component, origins: Mapping[type[Component], str]) ->
         "identity": component.identity(),
         "origin": origins.get(type(component), ""),
         "options": {
-            field.name: _content(getattr(component, field.name), origins)
-            for field in fields(component)
+            option.name: _content(component, option.name, origins) for option in fields(component)
         },
     }
 
 
-def _content(value: Any, origins: Mapping[type[Component], str]) -> Any:  # noqa: PLR0911  # one return a type
-    if isinstance(value, Component):
-        return fingerprint(value, origins)
-    if isinstance(value, ConceptSet):
-        return value.content
-    if isinstance(value, Path):
-        return path_digest(value)
+def _content(component: Component, option: str, origins: Mapping[type[Component], str]) -> Any:
+    def stands_for(value: Component | ConceptSet | Path) -> Any:
+        if isinstance(value, Component):
+            return fingerprint(value, origins)
+        return value.content if isinstance(value, ConceptSet) else path_digest(value)
+
+    try:
+        return as_json(getattr(component, option), stands_for)
+    except TypeError as error:
+        raise PluginError(
+            f"{component.kind} '{component.name}', option '{option}': {error}; take numbers, "
+            "texts, paths, encoders and tuples of these as options"
+        ) from error
+
+
+def as_json(value: Any, stands_for: Callable[[Component | ConceptSet | Path], Any]) -> Any:
+    """An option's value as JSON-able content; `stands_for` gives that of what lies elsewhere.
+
+    Sets are sorted, and of a member of an enumeration, a dataclass or a mapping the content counts.
+    Raises TypeError for any other type.
+    """
+    if isinstance(value, Component | ConceptSet | Path):
+        return stands_for(value)
     if isinstance(value, Enum):
-        return value.value
+        return as_json(value.value, stands_for)
     if is_dataclass(value):
-        return {f.name: _content(getattr(value, f.name), origins) for f in fields(value)}
+        value = {f.name: getattr(value, f.name) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _content(item, origins) for key, item in value.items()}
+        return {str(key): as_json(item, stands_for) for key, item in value.items()}
     if isinstance(value, tuple | list | set | frozenset):
-        items = [_content(item, origins) for item in value]
+        items = [as_json(item, stands_for) for item in value]
         return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
-    if isinstance(value, float) and math.isnan(value):
-        return "NaN"
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(float(value))]
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise TypeError(f"a component option of type {type(value).__name__} cannot enter a cache key")
+    raise TypeError(f"a {type(value).__name__} cannot enter a cache key")

@@ -5,11 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from le_bench.cli import call
 from le_bench.digests import FileDigests
 from le_bench.fingerprint import path_digest
+from le_bench.planning.tables import read_table
+from le_bench.running.executors import Recipe
+
+if TYPE_CHECKING:
+    from conftest import Bench
 
 LONG_AGO = 10**9
 
@@ -53,6 +60,57 @@ def test_the_next_run_reads_no_file_again(
 
     assert read == ["a.bin"]
     assert first == second == path_digest(file.parent, FileDigests())
+
+
+def test_a_file_alone_is_remembered_too(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint needs no folder to be digested with."""
+    settled(monkeypatch)
+    read = reading_counted(monkeypatch)
+
+    for _ in range(2):
+        path_digest(file, FileDigests(tmp_path / "digests"))
+
+    assert read == ["a.bin"]
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "impact"])
+def test_commands_keep_digests_beside_the_steps(
+    bench: Bench, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of plugin and checkpoint alike, which lie in one folder."""
+    settled(monkeypatch)
+    bench.edit(lambda text: text.replace('id = "net"', 'id = "net"\ncheckpoint = "w.txt"'))
+    (bench.folder / "w.txt").write_text("0.0")
+    plugin = bench.folder / "plugin.py"
+    plugin.write_bytes(bench.plugin.read_bytes())
+
+    call([command, "toy.toml", "--plugin", str(plugin)])
+
+    read = reading_counted(monkeypatch)
+    kept = FileDigests(bench.folder / "cache" / "digests")
+    assert [kept.of(path) for path in (bench.folder / "w.txt", plugin)] == [
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in (bench.folder / "w.txt", plugin)
+    ]
+    assert read == []
+
+
+def test_worker_processes_share_the_digests(
+    bench: Bench, toy_plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They make the same plan, for which they would have to read every file again."""
+    settled(monkeypatch)
+    file = bench.folder / "w.txt"
+    file.write_text("0.0")
+    bench.edit(lambda text: text.replace('id = "net"', 'id = "net"\ncheckpoint = "w.txt"'))
+    source, cache = Path("toy.toml"), bench.folder / "elsewhere"
+
+    Recipe(read_table(source), source, (toy_plugin,), cache, "cpu", 8, 2**20).workspace()
+
+    read = reading_counted(monkeypatch)
+    assert FileDigests(cache / "digests").of(file) == hashlib.sha256(b"0.0").hexdigest()
+    assert read == []
 
 
 def test_a_changed_file_of_the_same_size_and_time(

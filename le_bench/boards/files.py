@@ -156,7 +156,7 @@ def write_text(path: Path, text: str) -> bool:
         write_whole(path, content)
     except OSError as error:
         raise ResultError(
-            f"cannot write {path}: {error.strerror}; make room or give a folder that can be "
+            f"cannot write {path}: {error.strerror}; make room or give a place that can be "
             "written, then run the same command again"
         ) from error
     return True

@@ -18,12 +18,18 @@ _LONGEST_REASON = 200
 
 
 def prose(text: str) -> str:
-    """A text from outside as one harmless paragraph: no markup, link or HTML of it works.
+    r"""A text from outside as one harmless paragraph: no markup, link or HTML of it works.
 
-    >>> prose("two\nlines with [a link](http://x) <b>")
-    'two lines with \\[a link\\](http://x) \\<b\\>'
+    What stands between two backticks is code.
+
+    >>> prose("two\nlines with [a link](http://x) <b>"), prose("`a_b` of a_b")
+    ('two lines with \\[a link\\](http://x) \\<b\\>', '`a_b` of a\\_b')
     """
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+    parts = re.split(r"`([^`]+)`", " ".join(text.split()))
+    return "".join(
+        code(part) if place % 2 else re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", part)
+        for place, part in enumerate(parts)
+    )
 
 
 def shown(name: str) -> str:

@@ -52,6 +52,7 @@ def command(
 
     Exit codes: 0 all laws hold or do not apply, 4 a law is broken, 2 your mistake.
     """
+    from le_bench.boards.files import write_text
     from le_bench.errors import DifferenceError
     from le_bench.planning.settings import apply_settings
     from le_bench.testing.checking import check_offers, find_offers
@@ -63,7 +64,7 @@ def command(
         _show(each)
         checked.append(each)
     if as_json is not None:
-        as_json.write_text(json.dumps([each.record() for each in checked], indent=2) + "\n")
+        write_text(as_json, json.dumps([each.record() for each in checked], indent=2) + "\n")
     broken = [f"{each.kind} '{each.name}'" for each in checked if not each.holds]
     if broken:
         raise DifferenceError(f"{', '.join(broken)}: see above what to mend")
@@ -83,11 +84,17 @@ def _show(checked: Checked) -> None:
         return
     rows = [(v.law, v.state, f"{v.seconds:.1f} s") for v in checked.verdicts]
     typer.echo(tabulate(rows, headers=("law", "state", "time"), tablefmt="simple"))
-    for state, title in (("n/a", "does not apply"), ("broken", "is broken")):
-        for verdict in checked.verdicts:
-            if verdict.state == state:
-                typer.echo(f"\n'{verdict.law}' {title}: {verdict.words}")
-                if state == "broken":
-                    typer.echo(f"  The law: {verdict.demand}")
+    for state, one, many in (
+        ("n/a", "does not apply", "do not apply"),
+        ("broken", "is broken", "are broken by one cause"),
+    ):
+        for same in checked.causes(state):
+            names = ", ".join(f"'{verdict.law}'" for verdict in same)
+            if len(same) > 1:
+                typer.echo(f"\n{len(same)} laws {many}: {same[0].words}\n  The laws: {names}")
+                continue
+            typer.echo(f"\n{names} {one}: {same[0].words}")
+            if state == "broken":
+                typer.echo(f"  The law: {same[0].demand}")
     counts = f"{checked.count('holds')} hold, {checked.count('n/a')} do not apply"
     typer.echo(f"\n{checked.name}: {counts}, {checked.count('broken')} broken")

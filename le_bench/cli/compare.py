@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from le_bench.cli.session import BOARDS, Explainers, Layers, Models, Scorers, Simulators
+from le_bench.cli.session import (
+    BOARDS,
+    Explainers,
+    Layers,
+    Models,
+    Scorers,
+    Simulators,
+    find_experiment,
+)
 from le_bench.errors import BenchError, DifferenceError, unknown_name
 
 if TYPE_CHECKING:
@@ -142,15 +149,15 @@ def _names(*kinds: Sequence[str] | None) -> Names:
 
 
 def _experiment_name(given: str | None) -> str | None:
-    """The name itself, or the `name` in a TOML file."""
-    if given is None or not given.endswith(".toml"):
+    """The name itself, or the `name` in the file that `le-bench run` would take."""
+    if given is None or not (given.endswith(".toml") or "/" in given):
         return given
-    try:
-        name = tomllib.loads(Path(given).read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{given}: cannot be read as an experiment ({error})") from error
+    from le_bench.planning.tables import read_table
+
+    source = find_experiment(given)
+    name = read_table(source).get("name")
     if not isinstance(name, str):
-        raise BenchError(f"{given}: has no name; give the name of an experiment with results")
+        raise BenchError(f"{source}: has no name; give the name of an experiment with results")
     return name
 
 

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from tabulate import tabulate
@@ -25,6 +25,10 @@ from le_bench.cli.session import (
     open_experiment,
 )
 from le_bench.errors import BenchError, MissingFileError
+
+if TYPE_CHECKING:
+    from le_bench.components import DatasetSource
+    from le_bench.running.readiness import Look
 
 NAME = "doctor"
 LITTLE = 5 * 2**30
@@ -62,7 +66,7 @@ def command(
         *_devices(),
         _cache(cache_folder(cache)),
         *_plugins(plugin),
-        *(_experiment(name, plugin) for name in names),
+        *_experiments(names, plugin),
     ]
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -140,17 +144,22 @@ def _plugins(files: list[Path] | None) -> list[Finding]:
     return findings
 
 
-def _experiment(name: str, plugin: list[Path] | None) -> Finding:
-    """Whether an experiment can run here."""
+def _experiments(names: list[str], plugin: list[Path] | None) -> list[Finding]:
+    """Whether each experiment can run here; a dataset that several have is opened once."""
+    looks: dict[DatasetSource, Look] = {}
+    return [_experiment(name, plugin, looks) for name in names]
+
+
+def _experiment(name: str, plugin: list[Path] | None, looks: dict[DatasetSource, Look]) -> Finding:
     try:
-        opened = open_experiment(Choices(name, plugin_files=plugin), to_run=False)
+        opened = open_experiment(Choices(name, plugin_files=plugin), to_run=False, looks=looks)
     except BenchError as error:
         return Finding(_title(name), "broken", str(error))
-    if opened.missing:
-        more = f" (and {len(opened.missing) - 1} more: le-bench plan {name})"
-        first = opened.missing[0] + (more if len(opened.missing) > 1 else "")
-        return Finding(_title(name), "missing", first)
-    return Finding(_title(name), "ok", "can run")
+    wrong = (*opened.broken, *opened.missing)
+    if not wrong:
+        return Finding(_title(name), "ok", "can run")
+    more = f" (and {len(wrong) - 1} more: le-bench plan {name})" if len(wrong) > 1 else ""
+    return Finding(_title(name), "broken" if opened.broken else "missing", wrong[0] + more)
 
 
 def _title(name: str) -> str:

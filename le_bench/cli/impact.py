@@ -24,6 +24,7 @@ from le_bench.cli.session import (
     PluginFiles,
     Settings,
     open_experiment,
+    remember_digests,
 )
 
 NAME = "impact"
@@ -67,6 +68,7 @@ def command(
     choices = Choices(
         experiment, settings, plugin, models=model, layers=layer, limit_units=limit_units
     )
+    remember_digests(cache)
     opened = _without_cells(open_experiment(choices))
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)

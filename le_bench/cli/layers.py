@@ -65,7 +65,7 @@ def command(
 
 
 def _of_short_form(model: str, plugin: Sequence[Path] | None) -> tuple[ListedLayer, ...]:
-    """The layers of a model that no experiment needs to name, on an image of 512 x 512."""
+    """The layers of a model that no experiment needs to name, on a black square image."""
     import numpy as np
 
     from le_bench.components import ModelSource
@@ -79,7 +79,7 @@ def _of_short_form(model: str, plugin: Sequence[Path] | None) -> tuple[ListedLay
     source = component_of_short_form(model, "model", plugins)
     if not isinstance(source, ModelSource):
         raise TypeError(f"{model} is no model")
-    images = ArrayImages(np.zeros((1, 512, 512, 3), np.uint8))
+    images = ArrayImages(np.zeros((1, source.image_side(), source.image_side(), 3), np.uint8))
     return list_layers(source.skeleton(), images)
 
 

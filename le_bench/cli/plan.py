@@ -29,7 +29,7 @@ from le_bench.cli.session import (
     open_experiment,
     remember_digests,
 )
-from le_bench.errors import MissingFileError
+from le_bench.errors import BenchError, MissingFileError
 
 if TYPE_CHECKING:
     from le_bench.planning.plan import Plan, Step
@@ -55,8 +55,8 @@ def command(
     """Show the steps of an experiment, what is missing, and what it will take. Computes nothing.
 
     Estimates count the operations of the networks and reckon with the speed of this device,
-    measured for a third of a second; what cannot be known beforehand is left open. Leaves with 6
-    if files or weights have to be fetched.
+    measured for a third of a second; what cannot be known beforehand is left open. Leaves with 2
+    if the dataset is broken, and with 6 if files or weights have to be fetched.
     """
     from le_bench.planning.plan import make_plan
     from le_bench.running.execute import survey
@@ -74,9 +74,11 @@ def command(
         limit_units,
         precision,
     )
-    opened = open_experiment(choices, to_run=False)
     remember_digests(cache)
-    plan = make_plan(opened.experiment, opened.plugins.origins, provisional=bool(opened.missing))
+    opened = open_experiment(choices, to_run=False)
+    plan = make_plan(
+        opened.experiment, opened.plugins.origins, provisional=bool(opened.missing or opened.broken)
+    )
     store = Store(cache_folder(cache))
     cached = {key for key, step in plan.steps.items() if store.has(step.stage, key)}
     needed = survey(plan, store).needed
@@ -89,6 +91,8 @@ def command(
         for key in plan.steps:
             if key in needed:
                 typer.echo(f"  {plan.steps[key].stage:13} {plan.steps[key].title}")
+    if opened.broken:
+        raise typer.Exit(BenchError.exit_code)
     if opened.missing:
         raise typer.Exit(MissingFileError.exit_code)
 
@@ -99,17 +103,14 @@ def _estimator(opened: Opened, plan: Plan) -> Estimator:
     from le_bench.running.estimates import Estimator, encoder_work, measured_rate, model_work
 
     experiment = opened.experiment
-    dataset = experiment.dataset.component
-    count = dataset.expected_images()
-    if count is None and not opened.missing:
-        count = len(dataset.load().images)
+    encoders = [step.encoder for step in plan.steps.values()]
     recorded = read_costs(BOARDS / "costs")
     return Estimator(
         plan,
-        count,
+        opened.num_images,
         measured_rate(choose_device("auto")),
         {row.id: model_work(row) for row in experiment.models},
-        {encoder: encoder_work(encoder) for encoder in experiment.encoders.values()},
+        {encoder: encoder_work(encoder) for encoder in dict.fromkeys(filter(None, encoders))},
         {
             (cost.model, cost.layer, cost.explainer): cost
             for each in recorded
@@ -126,6 +127,7 @@ def _document(
     return {
         "experiment": opened.experiment.name,
         "missing": list(opened.missing),
+        "broken": list(opened.broken),
         "images": estimator and estimator.num_images,
         "rate": estimator and estimator.rate,
         "steps": [
@@ -170,6 +172,8 @@ def _print(
         )
     for message in opened.missing:
         typer.echo(f"missing: {message}")
+    for message in opened.broken:
+        typer.echo(f"broken: {message}")
 
 
 def _amounts(steps: list[Step], estimator: Estimator | None) -> tuple[str, str]:

@@ -61,7 +61,9 @@ def command(
     batch_size: Annotated[
         str,
         typer.Option(
-            metavar="N", help="Images through a model at once; auto takes what --memory holds."
+            metavar="N",
+            help="Images through a model at once; auto takes what --memory holds, on CUDA "
+            "half of what is free if that is more. Encoders have their own option `batch_size`.",
         ),
     ] = "256",
     precision: Precision = None,
@@ -125,6 +127,7 @@ def command(
         limit_units,
         precision,
     )
+    remember_digests(cache)
     opened = open_experiment(choices)
     partial = opened.experiment.units is not None
     folder = out or (PARTIAL if partial else BOARDS)
@@ -191,7 +194,6 @@ def prepare(opened: Opened, cache: Path | None, folder: Path) -> tuple[Progress,
     check_folder(folder)
     if opened.experiment.units is not None:
         check_whole(folder, opened.experiment.name)
-    remember_digests(cache)
     fetch_files(opened.experiment)
     plan = make_plan(opened.experiment, opened.plugins.origins)
     store = Store(cache_folder(cache))

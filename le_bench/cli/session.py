@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,8 +16,10 @@ import typer
 from le_bench.errors import ExperimentError, unknown_name
 
 if TYPE_CHECKING:
+    from le_bench.components import DatasetSource
     from le_bench.planning.experiment import Experiment
     from le_bench.plugins import Plugins
+    from le_bench.running.readiness import Look
 
 DEFAULT = "picturebook"
 BOARDS = Path("leaderboards")
@@ -71,7 +74,9 @@ Precision = Annotated[
     str | None,
     typer.Option(
         metavar="TYPE",
-        help="Number type that networks compute in: fp32, bf16 or fp16. Changes results a little.",
+        help="Number type of networks that are recorded or embed images: fp32, bf16 or fp16. "
+        "Changes results a little; slower on processors without such arithmetic. Losses, "
+        "ablation and impact stay fp32.",
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -103,7 +108,9 @@ class Choices:
 class Opened:
     """An experiment that has been read and checked, and what it was read from.
 
-    `missing` has a message for each of its files that is not on this machine.
+    `missing` has a message for each of its files that is not on this machine, `broken` for what is
+    there and no good; `num_images` is the size of the dataset if it is known. A run finds these out
+    by itself.
     """
 
     experiment: Experiment
@@ -111,12 +118,17 @@ class Opened:
     table: dict[str, Any]
     source: Path
     missing: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    num_images: int | None = None
 
 
-def open_experiment(choices: Choices, *, to_run: bool = True) -> Opened:
+def open_experiment(
+    choices: Choices, *, to_run: bool = True, looks: dict[DatasetSource, Look] | None = None
+) -> Opened:
     """Read, change and check an experiment. Raises a BenchError; writes nothing.
 
-    Unless it is `to_run`, files may be missing.
+    Unless it is `to_run`, files may be missing, and the dataset is looked at; `looks` keeps what
+    was seen, so that experiments with the same dataset open it once.
     """
     from le_bench.planning.reading import build_experiment, read_experiment
     from le_bench.planning.settings import (
@@ -127,6 +139,7 @@ def open_experiment(choices: Choices, *, to_run: bool = True) -> Opened:
     from le_bench.planning.tables import read_table
     from le_bench.plugins import Plugins
     from le_bench.running.fetching import components_of
+    from le_bench.running.readiness import look_at
 
     source = find_experiment(choices.name)
     table = apply_settings(read_table(source), choices.settings or ())
@@ -145,8 +158,12 @@ def open_experiment(choices: Choices, *, to_run: bool = True) -> Opened:
         return Opened(build_experiment(table, source, plugins), plugins, table, source)
     experiment, missing = read_experiment(table, source, plugins)
     named = [component.missing() for component in components_of(experiment)]
-    messages = dict.fromkeys([*missing, *filter(None, named)])
-    return Opened(experiment, plugins, table, source, tuple(messages))
+    looks = {} if looks is None else looks
+    dataset = experiment.dataset.component
+    look = looks[dataset] = looks.get(dataset) or look_at(dataset)
+    messages = dict.fromkeys(filter(None, [*missing, look.missing, *named]))
+    broken = (look.broken,) if look.broken else ()
+    return Opened(experiment, plugins, table, source, tuple(messages), broken, look.num_images)
 
 
 def known_experiments() -> dict[str, Path]:
@@ -161,12 +178,16 @@ def known_experiments() -> dict[str, Path]:
 
 
 def find_experiment(name: str) -> Path:
-    """The file of an experiment given as a path or by its name, such as paper/table2."""
+    """The file of an experiment given as a path or by its name: paper/table2, paper/table2.toml."""
     known = known_experiments()
     if name in known:
         return known[name]
-    if name.endswith(".toml") or Path(name).is_file():
+    if Path(name).is_file():
         return Path(name)
+    if name.removesuffix(".toml") in known:
+        return known[name.removesuffix(".toml")]
+    if name.endswith(".toml") and not get_close_matches(name.removesuffix(".toml"), known):
+        return Path(name)  # whoever reads it says that it is not there
     raise ExperimentError(unknown_name("experiment", name, list(known)))
 
 
@@ -191,6 +212,6 @@ def cache_folder(given: Path | None) -> Path:
 
 def remember_digests(cache: Path | None) -> None:
     """Keep the digests of files beside the finished steps, so that no run reads them again."""
-    from le_bench.fingerprint import DIGESTS
+    from le_bench.fingerprint import keep_digests
 
-    DIGESTS.folder = cache_folder(cache) / "digests"
+    keep_digests(cache_folder(cache))

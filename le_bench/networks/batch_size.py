@@ -58,13 +58,17 @@ def find_batch_size(model: TargetModel, image: Tensor, working_bytes: int) -> in
 
     `image` is an input (1, 3, H, W). What a pass needs beside weights is measured with 1 and with 3
     images, and grows evenly between and beyond them; the inputs that wait in memory are added.
-    On CUDA the allocator is asked, elsewhere the tensors that operations make are counted, which
-    leaves out what a library sets aside inside an operation. At least one image is taken, even if
+    On CUDA the allocator is asked, and half of the memory that is free is taken if that is more
+    than `working_bytes`; elsewhere the tensors that operations make are counted, which leaves out
+    what a library sets aside inside an operation. At least one image is taken, even if
     it does not fit.
     """
     one, three = (_peak_bytes(model, image, count) for count in (1, 3))
     each = max(1.0, (three - one) / 2 + INPUT_COPIES * image.nbytes)
     fixed = max(0.0, one - (three - one) / 2)
+    if model.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(model.device)
+        working_bytes = max(working_bytes, free // 2)
     return max(1, min(LARGEST, int((working_bytes - fixed) / each)))
 
 

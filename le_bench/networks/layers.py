@@ -187,6 +187,13 @@ def list_layers(model: TargetModel, images: Images) -> tuple[ListedLayer, ...]:
     try:
         with torch.inference_mode():
             model.module(model.preprocess(images.read([0])).to(model.device))
+    except RuntimeError as error:  # of torch, for shapes that do not fit
+        height, width = images.read([0])[0].shape[:2]
+        raise LayerError(
+            f"the network does not take an image of {height} x {width} pixels "
+            f"({str(error).splitlines()[0]}); give it `resize` and `crop`, or name it in an "
+            "experiment whose images fit and ask `le-bench layers ID --experiment FILE`"
+        ) from error
     finally:
         for handle in handles:
             handle.remove()

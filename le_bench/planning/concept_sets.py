@@ -34,6 +34,11 @@ class ConceptSets:
     def read(self) -> dict[str, ConceptSet]:
         """Every concept set that can be read, the dataset's own among them."""
         for name in self.tables:
+            if name == OWN:
+                self.faults.add(
+                    f"concepts.{name}",
+                    "this is the data set's own concept set; give yours another name",
+                )
             self._get(name, ())
         return {name: own for name, own in self.found.items() if own is not None}
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from le_bench.components import Component, Encoder
-from le_bench.errors import ExperimentError, unknown_name
+from le_bench.errors import ExperimentError, PluginError, unknown_name
 from le_bench.planning.paths import resolve_path
 from le_bench.plugins import Plugins
 from le_bench.types import ConceptSet
@@ -96,6 +96,23 @@ def make_component(
     except ValueError as error:
         faults.add(where, str(error))
         return None
+
+
+def require_hashable(component: Component) -> None:
+    """Refuse a component of which an option has no hash. Raises PluginError."""
+    for option in fields(component):
+        value = getattr(component, option.name)
+        if isinstance(value, Component):
+            require_hashable(value)
+        elif option.compare if option.hash is None else option.hash:
+            try:
+                hash(value)
+            except TypeError:
+                raise PluginError(
+                    f"{component.kind} '{component.name}' cannot be hashed, for its option "
+                    f"'{option.name}' is a {type(value).__name__}; let it be a tuple, or declare "
+                    "it with field(hash=False)"
+                ) from None
 
 
 def _path(

@@ -121,6 +121,7 @@ class _Planner:
             self.origins,
             tuple(impacts),
             fidelities,
+            {component: digest(found) for component, found in self.prints.items()},
         )
 
     def _name(self, encoder: Encoder) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from le_bench.components import DatasetSource, Encoder
-from le_bench.errors import BenchError, ExperimentError, MissingFileError, unknown_name
+from le_bench.errors import BenchError, ExperimentError, MissingFileError, PluginError, unknown_name
 from le_bench.planning.concept_sets import ConceptSets
 from le_bench.planning.experiment import Experiment, ModelRow, Row
 from le_bench.planning.layer_rows import LayerReader
@@ -18,6 +18,7 @@ from le_bench.planning.options import (
     Surroundings,
     make_component,
     read_options,
+    require_hashable,
     short_options,
 )
 from le_bench.planning.plan import encoders_of
@@ -25,6 +26,7 @@ from le_bench.planning.published import CELL_KEYS, Place, read_published
 from le_bench.plugins import Plugins
 from le_bench.types import ImpactOptions, Precision
 
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
 KEYS = (
     "name",
@@ -98,16 +100,17 @@ class _Reader:
         concepts = ConceptSets(self._tables("concepts"), self.source.parent, self.faults)
         self.surroundings = Surroundings(self.source.parent, self._encoders(), concepts.read())
         name = self._plain("name", str, None)
-        if isinstance(name, str) and not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        if isinstance(name, str) and not NAME.fullmatch(name):
             self.faults.add(
-                "name", f"use lower-case letters, digits, '.', '_' and '-', not {name!r}"
+                "name",
+                f"use 1 to 80 lower-case letters, digits, '.', '_' and '-', not {name!r}",
             )
         values = {
             "name": name,
-            "title": self._plain("title", str, name),
+            "title": self._plain("title", str, name if isinstance(name, str) else ""),
             "description": self._plain("description", str, ""),
             "seed": self._plain("seed", int, 0),
-            "units": self._plain("units", int, 0) or None,
+            "units": self._plain("units", int, 1) if "units" in self.table else None,
             "allow_same_encoder": self._plain("allow_same_encoder", bool, False),
             "impact": self._impact(),
             "precision": self._one_of("precision", get_args(Precision)),
@@ -163,7 +166,14 @@ class _Reader:
         for key in short:
             if key in options:
                 self.faults.add(where, f"option '{key}' is already given by '{use}'")
-        return make_component(component, options | short, where, self.surroundings, self.faults)
+        made = make_component(component, options | short, where, self.surroundings, self.faults)
+        if made is not None:
+            try:
+                require_hashable(made)
+            except PluginError as error:
+                self.faults.add(where, str(error))
+                return None
+        return made
 
     def _dataset(self) -> Row[DatasetSource] | None:
         if "dataset" not in self.table:

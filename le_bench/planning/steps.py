@@ -71,7 +71,7 @@ class Plan:
     `impacts` are the steps that give the Top Impact of a layer, `fidelities` those that tell what
     an encoder sees, by the names of simulator and encoder.
     `not_applicable` holds cells that make no sense, with the reason; `origins` identifies the
-    code of components that are not ours.
+    code of components that are not ours, `digests` each component by its fingerprint.
     """
 
     experiment: Experiment
@@ -81,6 +81,7 @@ class Plan:
     origins: Mapping[type[Component], str] = field(default_factory=dict)
     impacts: tuple[str, ...] = ()
     fidelities: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    digests: Mapping[Component, str] = field(default_factory=dict)
 
     def counts(self) -> dict[Stage, int]:
         """Number of steps a stage."""

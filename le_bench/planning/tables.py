@@ -46,7 +46,7 @@ def _read_table(path: Path, below: tuple[str, ...]) -> dict[str, Any]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ExperimentError(f"{path}: no such experiment file; check the path") from None
     except OSError as error:

@@ -134,7 +134,7 @@ def read_rows(path: Path) -> Tensor:
             rows = np.asarray(read_torch_file(path))
         else:
             rows = np.array([int(line) for line in path.read_text().split()], dtype=np.int64)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OverflowError, OSError, EOFError) as error:
         raise _no_rows(path) from error
     if rows.ndim != 1 or len(rows) == 0 or not np.issubdtype(rows.dtype, np.integer):
         raise _no_rows(path)

@@ -19,7 +19,7 @@ from le_bench.boards.companions import (
     write_explanations,
 )
 from le_bench.boards.files import ResultError, file_name
-from le_bench.boards.folders import read_if_sound
+from le_bench.boards.folders import read_if_sound, remove
 from le_bench.boards.records import (
     About,
     Cell,
@@ -297,8 +297,7 @@ class Collector:
             own = self.out / folder / file_name(self.experiment.name)
             for path in sorted(own.rglob("*.json")):
                 if path not in self._expected:
-                    path.unlink()
-                    self.written.removed += 1
+                    self.written.removed += remove(path)
 
 
 def _not_applicable(key: str, cell: Cell, step: str, reason: str) -> Failure:

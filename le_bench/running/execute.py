@@ -84,7 +84,7 @@ def check_inputs(workspace: Workspace, progress: Progress) -> None:
             recorded.setdefault(step.model.id, []).append(step)
     checks += [partial(_check_layers, workspace, group) for group in recorded.values()]
     encoders = dict.fromkeys(s.encoder for s in steps if s.stage.startswith("embed") and s.encoder)
-    checks += [partial(encoder.encode_texts, ["a"], workspace.device) for encoder in encoders]
+    checks += [partial(workspace.encode_texts, encoder, ["a"]) for encoder in encoders]
     first: BenchError | None = None
     for check in checks:
         try:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import torch
 
 from le_bench.errors import BenchError, UnreadableFileError, readable
+from le_bench.fingerprint import keep_digests
 from le_bench.planning.plan import Step, make_plan
 from le_bench.planning.reading import build_experiment
 from le_bench.plugins import Plugins
@@ -65,6 +66,7 @@ class Recipe:
 
     def workspace(self) -> Workspace:
         """The workspace of this recipe, with everything loaded anew."""
+        keep_digests(self.cache)
         plugins = Plugins.find(self.plugin_files)
         experiment = build_experiment(self.table, self.source, plugins)
         plan = make_plan(experiment, plugins.origins)

@@ -11,11 +11,13 @@ from le_bench.planning.experiment import Experiment
 
 
 def components_of(experiment: Experiment) -> Iterator[Component]:
-    """Every component of an experiment, each once; those in options of others come after them."""
+    """Every component that an experiment uses, each once; those in options of others come last.
+
+    Encoders that stand in a table and in no option are not among them.
+    """
     waiting: list[Component] = [
         experiment.dataset.component,
         *(row.component for row in experiment.models),
-        *experiment.encoders.values(),
         *(row.component for row in experiment.explainers),
         *(row.component for row in experiment.simulators),
         *(row.component for row in experiment.scorers),

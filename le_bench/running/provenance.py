@@ -18,7 +18,7 @@ from le_bench.boards.records import (
     Provenance,
 )
 from le_bench.components import Component
-from le_bench.fingerprint import digest, path_digest
+from le_bench.fingerprint import as_json, digest, path_digest
 from le_bench.planning.plan import Plan, PlannedCell
 from le_bench.plugins import Plugins
 from le_bench.types import ConceptSet
@@ -111,16 +111,15 @@ def _temperature(model: str, record: Mapping[str, Any]) -> LogitTemperature:
 def describe(component: Component) -> dict[str, Any]:
     """A component's options as short JSON for provenance; files and concept sets by digest."""
     return {
-        option.name: _described(getattr(component, option.name)) for option in fields(component)
+        option.name: as_json(getattr(component, option.name), _in_short)
+        for option in fields(component)
     }
 
 
-def _described(value: Any) -> Any:
+def _in_short(value: Component | ConceptSet | Path) -> Any:
     if isinstance(value, Component):
         return {"name": value.name, "version": value.version, **describe(value)}
     if isinstance(value, ConceptSet):
         short = digest(value.content)[:12] if value.concepts is not None else ""
         return f"{value.name} {short}".strip()
-    if isinstance(value, Path):
-        return f"{value.name} sha256 {path_digest(value)[:12]}"
-    return tuple(map(_described, value)) if isinstance(value, tuple) else value
+    return f"{value.name} sha256 {path_digest(value)[:12]}"

@@ -1,9 +1,11 @@
-"""Seeds that depend on the run and the step alone, so that order and process do not matter."""
+"""Seeds that depend on content alone, so that order and process do not matter."""
 
 from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -20,3 +22,16 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # plugins may still use the old interface
     torch.manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """The generators at this seed; afterwards they go on, on CPU and device, as if nothing was."""
+    python, old_numpy = random.getstate(), np.random.get_state()  # see seed_everything
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        seed_everything(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(old_numpy)

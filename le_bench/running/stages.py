@@ -14,7 +14,6 @@ from torch import Tensor
 
 from le_bench.errors import BenchError, NotApplicableError, readable
 from le_bench.formulas.calibration import fit_calibration
-from le_bench.networks.precision import computing_in
 from le_bench.networks.recording import record_activations
 from le_bench.planning.plan import Stage, Step
 from le_bench.running.ablation import ablate, impact, layer_losses, temper
@@ -44,8 +43,8 @@ def compute(workspace: Workspace, steps: Sequence[Step]) -> float:
 
     What each value cost is kept beside it; the steps of a group share their time evenly.
 
-    The global random generators are seeded from each step, so a plugin that uses them gives
-    the same values in any order and any process.
+    The global random generators are seeded from each step, and from a component where it is
+    loaded, so a plugin that uses them gives the same values in any order and any process.
     """
     seed_everything(step_seed(workspace.plan.experiment.seed, steps[0].key))
     with global_state_kept():
@@ -110,11 +109,9 @@ def _record(workspace: Workspace, steps: Sequence[Step]) -> list[Artifact]:
 
 
 def _embed_images(workspace: Workspace, step: Step) -> Artifact:
-    experiment = workspace.plan.experiment
-    with computing_in(experiment.precision, workspace.device):
-        values = _encoder(step).encode_images(workspace.dataset.images, workspace.device)
-    rows = unit_rows(values)
-    return Artifact({"values": rows.half() if experiment.embeddings == "fp16" else rows})
+    rows = unit_rows(workspace.encode_images(_encoder(step)))
+    half = workspace.plan.experiment.embeddings == "fp16"
+    return Artifact({"values": rows.half() if half else rows})
 
 
 def _embed_texts(workspace: Workspace, step: Step) -> Artifact:
@@ -122,7 +119,7 @@ def _embed_texts(workspace: Workspace, step: Step) -> Artifact:
     texts = own if step.concepts is None else step.concepts.resolve(own)
     if not texts:  # of a dataset without any; what needs them says so itself
         return Artifact({"values": torch.empty(0, 0)}, {"texts": []})
-    values = _encoder(step).encode_texts(texts, workspace.device)
+    values = workspace.encode_texts(_encoder(step), texts)
     return Artifact({"values": unit_rows(values)}, {"texts": list(texts)})
 
 
@@ -133,7 +130,8 @@ def _calibrate(workspace: Workspace, step: Step) -> Artifact:
     alone need none.
     """
     encoder = _encoder(step)
-    constants = encoder.constants()
+    with workspace.seeded(encoder):
+        constants = encoder.constants()
     if constants is None:
         dataset = workspace.dataset
         truth = dataset.concept_presence or dataset.label_presence

@@ -92,19 +92,15 @@ class Store:
         """The artifact, every byte of it checked; None if it is absent or was damaged."""
         path = self._path(stage, key)
         try:
-            document = _checked(path, key)
-            tensors: dict[str, Tensor] = {}
-            if document["tensors"] is not None:
-                content = path.with_suffix(".safetensors").read_bytes()
-                if hashlib.sha256(content).hexdigest() != document["tensors"]["sha256"]:
-                    raise ValueError("the tensors do not match their digest")
-                tensors = load(content)
+            try:
+                return _read(path, key)
+            except DAMAGE:  # or a writer was faster: the old record, the new tensors
+                return _read(path, key)
         except FileNotFoundError:
             return None
         except DAMAGE as error:
             self._quarantine(path, str(error))
             return None
-        return Artifact(tensors, document["record"], document["seconds"])
 
     def reread(self, stage: str, key: str, title: str) -> Artifact:
         """The artifact of a step that has ended well. Raises BenchError if it is there no more."""
@@ -142,6 +138,18 @@ class Store:
         for file in (path, path.with_suffix(".safetensors")):
             with suppress(FileNotFoundError):
                 file.replace(folder / f"{uuid4().hex}-{file.name}")
+
+
+def _read(path: Path, key: str) -> Artifact:
+    """The artifact. Raises one of DAMAGE if it is not what was written."""
+    document = _checked(path, key)
+    tensors: dict[str, Tensor] = {}
+    if document["tensors"] is not None:
+        content = path.with_suffix(".safetensors").read_bytes()
+        if hashlib.sha256(content).hexdigest() != document["tensors"]["sha256"]:
+            raise ValueError("the tensors do not match their digest")
+        tensors = load(content)
+    return Artifact(tensors, document["record"], document["seconds"])
 
 
 def _checked(path: Path, key: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
@@ -13,15 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from le_bench.components import Encoder
+from le_bench.components import Component, Encoder
 from le_bench.errors import BenchError
 from le_bench.fingerprint import digest
 from le_bench.networks.batch_size import find_batch_size
 from le_bench.networks.kept_maps import KeptMaps
 from le_bench.networks.maps import LayerMaps
+from le_bench.networks.precision import computing_in
 from le_bench.planning.experiment import ModelRow
 from le_bench.planning.plan import NUMERICS, Plan, Step
 from le_bench.probing.guarded import OwnImages, OwnMasks
+from le_bench.running.seeds import seeded, step_seed
 from le_bench.running.store import Artifact, Store
 from le_bench.types import WORKING_BYTES, Calibration, ProbeDataset, ProbeView, Split, TargetModel
 
@@ -63,14 +66,36 @@ class Workspace:
     @cached_property
     def dataset(self) -> ProbeDataset:
         """The probe dataset, loaded at first use."""
-        return self.plan.experiment.dataset.component.load()
+        source = self.plan.experiment.dataset.component
+        with self.seeded(source):
+            return source.load()
 
     def model(self, row: ModelRow) -> TargetModel:
         """The target model of a row; the latest one stays loaded."""
         if self._model is None or self._model[0] != row.id:
             self._model = None  # let the previous one go before the next one comes
-            self._model = (row.id, self._prepared(row.component.load(self.device)))
+            with self.seeded(row.component):
+                model = row.component.load(self.device)
+            self._model = (row.id, self._prepared(model))
         return self._model[1]
+
+    def encode_texts(self, encoder: Encoder, texts: Sequence[str]) -> Tensor:
+        """(C, D) as the encoder gives it; the first use of an encoder loads it."""
+        with self.seeded(encoder):
+            return encoder.encode_texts(texts, self.device)
+
+    def encode_images(self, encoder: Encoder) -> Tensor:
+        """(N, D) of all probe images, as the encoder gives it."""
+        images, precision = self.dataset.images, self.plan.experiment.precision
+        with self.seeded(encoder), computing_in(precision, self.device):
+            return encoder.encode_images(images, self.device)
+
+    def seeded(self, component: Component) -> AbstractContextManager[None]:
+        """Global random generators that depend on the component alone, to load it by.
+
+        It may be loaded before the first step or in any of them, here or in another process.
+        """
+        return seeded(step_seed(0, self.plan.digests[component]), self.device)
 
     def _prepared(self, model: TargetModel) -> TargetModel:
         """A loaded model as this run wants it computed."""
@@ -190,7 +215,7 @@ class StoredEncodings:
             known |= zip(artifact.record["texts"], artifact.tensors["values"], strict=True)
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
-            values = unit_rows(encoder.encode_texts(missing, self._workspace.device))
+            values = unit_rows(self._workspace.encode_texts(encoder, missing))
             known |= zip(missing, values, strict=True)
         return torch.stack([known[text] for text in texts])
 

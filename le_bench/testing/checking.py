@@ -27,6 +27,14 @@ class Checked:
         """How many laws are in this state."""
         return sum(verdict.state == state for verdict in self.verdicts)
 
+    def causes(self, state: str) -> list[list[Verdict]]:
+        """The verdicts of a state, those with the same words together."""
+        causes: dict[str, list[Verdict]] = {}
+        for verdict in self.verdicts:
+            if verdict.state == state:
+                causes.setdefault(verdict.words, []).append(verdict)
+        return list(causes.values())
+
     @property
     def holds(self) -> bool:
         """Whether the component was made and no law is broken."""

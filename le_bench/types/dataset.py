@@ -142,8 +142,26 @@ class ProbeDataset:
         )
         for split in SPLITS:
             require(len(self.splits[split]) > 0, f"split {split} of {self.name} has no image")
+        least = int(rows.min())
+        require(least >= 0, f"the splits of {self.name} hold row {least}; rows count from 0")
+        if self.labels is not None:
+            self._check_labels(self.labels, n)
         for presence in (self.label_presence, self.concept_presence):
             require(
                 presence is None or len(presence.values) == n,
                 f"presence of {self.name} does not have a row for each of its {n} images",
             )
+
+    def _check_labels(self, labels: Tensor, num_images: int) -> None:
+        shape = tuple(labels.shape)
+        require(
+            shape == (num_images,),
+            f"labels of {self.name} have shape {shape} and not one for each of its {num_images} "
+            "images",
+        )
+        least, most = int(labels.min()), int(labels.max())
+        require(
+            not self.classes or (least >= 0 and most < len(self.classes)),
+            f"labels of {self.name} lie from {least} to {most}, and there are {len(self.classes)} "
+            "classes",
+        )

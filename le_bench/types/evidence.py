@@ -124,9 +124,10 @@ class Evidence:
     """All that an explainer may see: train and val images and their activations. No test rows.
 
     `train_activations` (N_train, U) and `val_activations` (N_val, U) are float32. `vocabulary` is
-    the probe dataset's own concept set. `seed` is derived from the run's seed and the cell. `maps`
-    is there for explainers that set `needs_maps`. Heavy computing is for `device`, with at most
-    `working_bytes` there beside what is given and the result; all tensors come on the CPU.
+    the probe dataset's own concept set. `seed` is derived from the run's seed and the activations'
+    key, so all explainers of a layer have the same one. `maps` is there for explainers that set
+    `needs_maps`. Heavy computing is for `device`, with at most `working_bytes` there beside what is
+    given and the result; all tensors come on the CPU.
     `whole_layer` is how many units the layer has if these are not all of them.
     """
 

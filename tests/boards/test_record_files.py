@@ -170,7 +170,7 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         write_text(path, "new")
 
     assert str(caught.value) == (
-        f"cannot write {path}: No space left on device; make room or give a folder that can be "
+        f"cannot write {path}: No space left on device; make room or give a place that can be "
         "written, then run the same command again"
     )
     assert path.read_text() == "old"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from le_bench.cli import app, call
+from le_bench.cli.session import find_experiment
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -44,6 +45,51 @@ def test_layers_of_a_short_form_need_neither_experiment_nor_weights(
         "poolings": ["avg", "max", "first"],
         "remark": "",
     }
+
+
+def test_layers_of_a_preset_for_small_images(capsys: pytest.CaptureFixture[str]) -> None:
+    """The network of CIFAR-100 is listed on an image of its own size."""
+    code = call(["layers", "preset:vgg16-bn-cifar100", "--json"])
+
+    listed = {layer["path"]: layer for layer in json.loads(capsys.readouterr().out)}
+    assert code == 0
+    assert listed["features"]["shape"] == [512, 1, 1]
+    assert listed["classifier"]["units"] == 100
+
+
+def test_layers_of_a_network_that_takes_no_such_image(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What torch says of shapes becomes one message with what to do."""
+    network = "nn.Sequential(nn.Flatten(), nn.Linear(12, 2))"
+    source = f"from torch import nn\n\ndef make():\n    return {network}\n"
+    (bench.folder / "nets.py").write_text(source)
+    row = 'use = "factory", id = "flat", factory = "nets.py", function = "make", layers = ["1"]'
+    model = f"models=[{{{row}}}]"
+    arguments = ["layers", "flat", "--experiment", "toy.toml", "--plugin", str(bench.plugin)]
+
+    code = call([*arguments, "--set", model])
+
+    assert code == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: the network does not take an image of 8 x 8 pixels (")
+    assert "give it `resize` and `crop`" in message
+
+
+@pytest.mark.parametrize("name", ["paper/table2", "paper/table2.toml"])
+def test_experiments_are_found_by_name_with_and_without_suffix(name: str) -> None:
+    """As the folder of experiments lists them."""
+    assert find_experiment(name).as_posix().endswith("experiments/paper/table2.toml")
+
+
+def test_a_misspelt_experiment_names_near_misses(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the suffix as well."""
+    code = call(["plan", "paper/tabel2.toml"])
+
+    assert code == 2
+    assert "unknown experiment 'paper/tabel2.toml'; did you mean 'paper/table2" in (
+        capsys.readouterr().err
+    )
 
 
 def test_run_without_weights_says_what_to_fetch(

@@ -81,6 +81,21 @@ def test_weights_of_an_explainer_are_told_before_a_run(
     assert not (bench.folder / "leaderboards").exists()
 
 
+def test_an_encoder_that_nothing_uses(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights are neither missed nor fetched."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    unused = '[encoders.unused]\nuse = "open-clip"\nmodel = "RN50"\npretrained = "yfcc15m"\n'
+    bench.edit(lambda text: text.replace("[encoders.eye]", f"{unused}\n[encoders.eye]"))
+
+    plan = call(["plan", "toy.toml", "--json", "--plugin", str(bench.plugin)])
+    missing = json.loads(capsys.readouterr().out)["missing"]
+    run = bench.run()
+
+    assert (plan, missing, run) == (0, [], 0)
+
+
 def test_an_encoder_tells_its_work() -> None:
     """As counted by hand: the matrices of a ViT-B/32's blocks for 50 tokens are most of it."""
     work = encoder_work(OpenCLIPEncoder("ViT-B-32", "openai"))

@@ -101,6 +101,21 @@ use = "labels"
     assert len(lines) in (13, 14)
 
 
+@pytest.mark.parametrize("name", ["n" * 81, "Toy", "", ".toy", "a/b"])
+def test_names_that_make_no_file_are_refused(plugins: Plugins, tmp_path: Path, name: str) -> None:
+    """A name is short and plain, so that folders of results show it as it is."""
+    text = TOY.read_text().replace('name = "toy"', f'name = "{name}"')
+
+    with pytest.raises(ExperimentError) as caught:
+        build(plugins, text, tmp_path)
+
+    assert str(caught.value) == (
+        f"{tmp_path}/x.toml: 1 fault, nothing was run:\n"
+        "  - name: use 1 to 80 lower-case letters, digits, '.', '_' and '-', "
+        f"not {name!r}"
+    )
+
+
 def test_malformed_toml_is_one_message(tmp_path: Path) -> None:
     """A file that is not TOML, not text or not there is refused with its path."""
     broken = tmp_path / "broken.toml"

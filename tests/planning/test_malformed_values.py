@@ -1,4 +1,4 @@
-"""Values of an experiment that no reader can take are faults in words."""
+"""Values of an experiment that no reader can take or keep are faults in words."""
 
 from __future__ import annotations
 
@@ -142,15 +142,15 @@ def test_figures_of_a_cell_come_in_one_table(plugins: Plugins, tmp_path: Path) -
     [
         (
             '[[scorers]]\nuse = "iou"\nthreshold = nan',
-            "scorers 2 (iou), threshold: numbers must be finite, not nan",
+            "scorers 2 (iou), threshold: input should be a finite number, not nan",
         ),
         (
             '[[scorers]]\nuse = "ablation"\ntemperature = inf',
-            "scorers 2 (ablation), temperature: numbers must be finite, not inf",
+            "scorers 2 (ablation), temperature: input should be a finite number, not inf",
         ),
         (
             "[impact]\nfractions = [nan]",
-            "impact: numbers must be finite, not {'fractions': [nan]}",
+            "impact: fractions must lie above 0 and at most at 1, not (nan,)",
         ),
         ("[impact]\nfractions = 2020-01-01", "impact: fractions: input should be a valid array"),
     ],
@@ -196,3 +196,42 @@ def test_a_file_to_extend_has_a_name(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{path}: extends must name a .toml file of this folder, not 'a\\x00.toml'"
     )
+
+
+def test_the_own_concept_set_keeps_its_name(plugins: Plugins, tmp_path: Path) -> None:
+    """A table of that name would be dropped."""
+    found = faults(plugins, f'{TOY}\n[concepts.dataset]\nwords = ["zebra"]', tmp_path)
+
+    assert found == [
+        "concepts.dataset: this is the data set's own concept set; give yours another name"
+    ]
+
+
+@pytest.mark.parametrize("units", [0, -1])
+def test_a_limit_of_units_leaves_one(plugins: Plugins, tmp_path: Path, units: int) -> None:
+    """None at all is no word for all of them."""
+    found = faults(plugins, f"units = {units}\n{TOY}", tmp_path)
+
+    assert found == [f"units: must be at least 1, not {units}"]
+
+
+def test_a_title_is_never_missing(plugins: Plugins, tmp_path: Path) -> None:
+    """Without one the name is shown, and only the name is missed."""
+    found = faults(plugins, "", tmp_path)
+
+    assert found == [
+        "top level: key 'name' is missing",
+        "top level: table [dataset] is missing",
+        *(
+            f"top level: needs at least one [[{key}]] table"
+            for key in ("models", "explainers", "simulators", "scorers")
+        ),
+    ]
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+    """As in lists of concepts."""
+    path = tmp_path / "x.toml"
+    path.write_text('name = "x"', encoding="utf-8-sig")
+
+    assert read_table(path) == {"name": "x"}

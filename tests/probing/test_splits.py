@@ -124,6 +124,7 @@ def test_row_in_two_splits_is_named(tmp_path: Path) -> None:
     ("name", "content"),
     [
         ("ids.txt", b"1\ntwo\n"),
+        ("ids.txt", b"1\n" + b"9" * 30),
         ("ids.txt", b""),
         ("ids.txt", b"\xff\xfe"),
         ("ids.npy", b"not numpy"),

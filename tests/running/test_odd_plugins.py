@@ -11,11 +11,24 @@ import pytest
 
 from le_bench.boards.results import read_failures, read_results
 from le_bench.fingerprint import digest
+from le_bench.running.seeds import seed_everything
 
 if TYPE_CHECKING:
     from conftest import Bench
 
 ODD = Path(__file__).parent.parent / "toy" / "odd_plugin.py"
+
+
+ROWS = {
+    "choosy": """
+shade = "dark"
+words = ["two", "one"]
+rule = { most = 2 }
+rules = { first = { shades = [] } }
+""",
+    "dated": "day = 1979-05-27",
+    "listing": "",
+}
 
 
 def run(bench: Bench, *arguments: str) -> int:
@@ -174,3 +187,77 @@ def test_what_a_cache_holds_and_no_record_can_is_a_failure_of_its_own(
     assert capsys.readouterr().err.count(message) == 2
     assert len(read_results(folder / "results")) == results
     assert (folder / "toy.md").exists()
+
+
+def add_explainer(bench: Bench, name: str) -> None:
+    """Put the row of an explainer with options before the others."""
+    row = f'[[explainers]]\nuse = "{name}"\n{ROWS[name]}\n\n[[explainers]]'
+    bench.edit(lambda text: text.replace("[[explainers]]", row, 1))
+
+
+def test_every_option_that_enters_a_key_enters_the_provenance(bench: Bench) -> None:
+    """Members of enumerations, sets, dataclasses, mappings and infinity, by their content."""
+    add_explainer(bench, "choosy")
+
+    code = run(bench)
+
+    results = read_results(bench.folder / "leaderboards" / "results")
+    made = [result.made_by.components["explainer"] for result in results]
+    assert code == 0
+    assert next(each.options for each in made if each.name == "choosy") == {
+        "oddity": "",
+        "shade": "dark",
+        "words": ["one", "two"],
+        "rule": {"most": 2, "shades": ["dark"]},
+        "rules": {"first": {"most": 3, "shades": []}},
+        "limit": "Infinity",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "dated",
+            "error: explainer 'dated', option 'day': a date cannot enter a cache key; take "
+            "numbers, texts, paths, encoders and tuples of these as options\n",
+        ),
+        (
+            "listing",
+            "error: toy.toml: 1 fault, nothing was run:\n  - explainers 1 (listing): explainer "
+            "'listing' cannot be hashed, for its option 'words' is a list; let it be a tuple, or "
+            "declare it with field(hash=False)\n",
+        ),
+    ],
+)
+def test_options_that_cannot_be_part_of_a_key_are_one_message(
+    bench: Bench, name: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing runs, and the message names the component, the option and the way out."""
+    add_explainer(bench, name)
+
+    code = run(bench)
+
+    assert code == 2
+    assert capsys.readouterr().err == message
+
+
+def test_components_that_load_at_random_are_the_same_in_any_process(bench: Bench) -> None:
+    """Weights and directions drawn from the global generators follow from the component alone."""
+    bench.edit(
+        lambda text: (
+            text.replace('use = "toy"\nid = "net"', 'use = "odd"\nid = "net"')
+            .replace('[encoders.eye]\nuse = "toy"', '[encoders.eye]\nuse = "odd"')
+            .replace(', { path = "second", pooling = "max" }', "")
+        )
+    )
+    run(bench, "--out", "one", "--cache", "cache-one")
+    seed_everything(77)
+    run(bench, "--out", "two", "--cache", "cache-two")
+
+    code = run(bench, "--out", "three", "--cache", "cache-three", "--workers", "2")
+
+    results = bench.files("one/results")
+    assert code == 0
+    assert len(results) == 2
+    assert results == bench.files("two/results") == bench.files("three/results")

@@ -192,6 +192,27 @@ def test_rows_that_left_the_experiment_leave_the_board(bench: Bench) -> None:
     assert sorted(values(bench)) == ["toy-word first", "toy-word second:max"]
 
 
+def test_a_record_that_another_run_removed_first_is_no_fault(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs that tidy one folder at once both end well, and each counts what it removed."""
+    bench.run()
+    bench.edit(lambda text: text.replace('[[explainers]]\nuse = "toy-label"\n', ""))
+    unlink = Path.unlink
+
+    def unlinked_before(path: Path, missing_ok: bool = False) -> None:
+        if "toy-label" in str(path):
+            unlink(path)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlinked_before)
+
+    code = bench.run()
+
+    assert code == 0
+    assert sorted(values(bench)) == ["toy-word first", "toy-word second:max"]
+
+
 def test_a_result_that_is_reproduced_stays_as_it_is(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -83,6 +83,29 @@ def test_swapped_values_are_found(tmp_path: Path) -> None:
     assert store.read("explain", other) is None
 
 
+def test_a_value_that_is_rewritten_while_it_is_read_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tensors of another process that come after the record was read are no damage."""
+    store, base = filled(tmp_path)
+    read_bytes = Path.read_bytes
+
+    def rewritten(path: Path) -> bytes:
+        content = read_bytes(path)
+        monkeypatch.undo()
+        store.write("explain", KEY, Artifact({"values": torch.ones(3)}), "the same, elsewhere")
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", rewritten)
+
+    found = store.read("explain", KEY)
+
+    assert found is not None
+    assert found.tensors["values"].tolist() == [1.0, 1.0, 1.0]
+    assert base.with_suffix(".json").exists()
+    assert not (tmp_path / "quarantine").exists()
+
+
 def test_no_temporary_file_stays(tmp_path: Path) -> None:
     """After writing, only the record and its tensors are in the folder."""
     _, base = filled(tmp_path)

@@ -8,12 +8,14 @@ from typing import Any
 
 from le_bench.boards.comparing.comparison import Comparison
 from le_bench.boards.comparing.report import Explanations
+from le_bench.boards.comparing.summary import summary_of
 from le_bench.boards.statistics import INTERVAL
 
 
 def document_of(comparison: Comparison, explanations: Explanations) -> dict[str, Any]:
     """All pairs, rows, cells and units of a comparison; numbers have six decimals."""
     content: dict[str, Any] = plain(asdict(comparison))
+    content["summary"] = summary_of(comparison)
     content["leaders"] = [
         {**asdict(group), "first": first, "second": second}
         for group, first, second in comparison.leaders

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import isnan
 
 from le_bench.boards.comparing.blocks import Block, Heading, Paragraph, Table
 from le_bench.boards.comparing.comparison import (
@@ -14,14 +13,13 @@ from le_bench.boards.comparing.comparison import (
     SideBySide,
     Stability,
 )
-from le_bench.boards.comparing.contrasts import Estimate
+from le_bench.boards.comparing.figures import DECIMALS, SIGNIFICANT, group_title, interval, p_value
+from le_bench.boards.comparing.summary import summary_of
 from le_bench.boards.markdown import MINUS, MISSING, number, shown
 from le_bench.boards.records import LayerExplanations
 from le_bench.boards.statistics import INTERVAL
 from le_bench.boards.tables import column_title, linear_formula
 
-SIGNIFICANT = 0.05
-_DECIMALS = 3
 Explanations = Mapping[tuple[str, str, str], LayerExplanations]
 
 _WHAT = {
@@ -42,10 +40,13 @@ def blocks_of(comparison: Comparison, explanations: Explanations) -> list[Block]
     blocks: list[Block] = [
         Heading(1, f"{shown(comparison.experiment)} by {comparison.by}"),
         *([Paragraph(_PARTIAL)] if comparison.partial else []),
+        Heading(2, "In short"),
+        Paragraph("\n".join(f"- {sentence}" for sentence in summary_of(comparison, shown))),
+        Heading(2, "How to read the tables"),
         Paragraph(f"{_WHAT[comparison.by]} {_method(comparison)}"),
     ]
     for group in dict.fromkeys(each.group for each in comparison.rows):
-        blocks.append(Heading(2, _group_title(group)))
+        blocks.append(Heading(2, group_title(group)))
         if comparison.by == "explainer":
             blocks += _explainers(comparison, group, explanations)
         else:
@@ -81,11 +82,6 @@ def _method(comparison: Comparison) -> str:
     return text
 
 
-def _group_title(group: Group) -> str:
-    parts = [("scorer", group.scorer), ("simulator", group.simulator)]
-    return ", ".join(f"{kind} {shown(name)}" for kind, name in parts if name is not None)
-
-
 def _pair(
     comparison: Comparison, pair: tuple[Group, str, str], explanations: Explanations
 ) -> Iterator[Block]:
@@ -100,8 +96,8 @@ def _pair(
     lines = [
         {
             "explainer": shown(each.row or MISSING),
-            heads[0]: number(each.first_mean, _DECIMALS),
-            heads[1]: number(each.second_mean, _DECIMALS),
+            heads[0]: number(each.first_mean, DECIMALS),
+            heads[1]: number(each.second_mean, DECIMALS),
             **_figures(comparison, each),
         }
         for each in rows
@@ -122,8 +118,8 @@ def _explainers(
     lines = [
         {
             f"first {MINUS} second": _names(each),
-            "first": number(each.first_mean, _DECIMALS),
-            "second": number(each.second_mean, _DECIMALS),
+            "first": number(each.first_mean, DECIMALS),
+            "second": number(each.second_mean, DECIMALS),
             **_figures(comparison, each),
         }
         for each in comparison.rows
@@ -147,8 +143,8 @@ def _figures(comparison: Comparison, each: SideBySide) -> dict[str, str]:
     columns: dict[str, str] = {}
     if comparison.by != "scorer":
         columns |= {
-            "difference": _interval(each.difference),
-            "p": _p_value(each.corrected),
+            "difference": interval(each.difference),
+            "p": _marked(each.corrected),
         }
     if comparison.by != "model":
         columns |= {"Pearson": number(each.pearson, 2), "Spearman": number(each.spearman, 2)}
@@ -159,19 +155,8 @@ def _figures(comparison: Comparison, each: SideBySide) -> dict[str, str]:
     return columns
 
 
-def _interval(estimate: Estimate) -> str:
-    mean = number(estimate.mean, _DECIMALS, signed=True)
-    if isnan(estimate.low):
-        return mean
-    bounds = (number(bound, _DECIMALS, signed=True) for bound in (estimate.low, estimate.high))
-    return f"{mean} [{', '.join(bounds)}]"
-
-
-def _p_value(corrected: float) -> str:
-    if isnan(corrected):
-        return "n/a"
-    text = "<0.001" if corrected < 0.001 else f"{corrected:.3f}"
-    return f"{text} *" if corrected < SIGNIFICANT else text
+def _marked(corrected: float) -> str:
+    return f"{p_value(corrected)} *" if corrected < SIGNIFICANT else p_value(corrected)
 
 
 def _by_layer(comparison: Comparison, cells: Sequence[SideBySide]) -> Iterator[Block]:
@@ -198,7 +183,7 @@ def _cell(comparison: Comparison, each: SideBySide) -> str:
     if comparison.by == "scorer":
         return number(each.spearman, 2)
     mark = " *" if each.corrected < SIGNIFICANT else ""
-    text = f"{number(each.difference.mean, _DECIMALS, signed=True)}{mark}"
+    text = f"{number(each.difference.mean, DECIMALS, signed=True)}{mark}"
     return f"{text}, {number(each.pearson, 2)}"
 
 
@@ -253,9 +238,9 @@ def _disagreements(
             "layer": column_title(each.column),
             "unit": str(each.unit),
             "explainer": shown(each.explainers[0]) if same else _names(each),
-            heads[0]: number(each.scores[0], _DECIMALS),
-            heads[1]: number(each.scores[1], _DECIMALS),
-            "difference": number(each.size, _DECIMALS, signed=True),
+            heads[0]: number(each.scores[0], DECIMALS),
+            heads[1]: number(each.scores[1], DECIMALS),
+            "difference": number(each.size, DECIMALS, signed=True),
         }
         line |= (
             {"explanation": texts[0]}

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from le_bench.components import Component
+from le_bench.errors import PluginError
 from le_bench.fingerprint import digest, fingerprint
 from le_bench.testing.laws.law import Law, law, raised
 from le_bench.testing.laws.options import varied
@@ -37,8 +38,8 @@ def key_by_options(component: Component) -> str:
     """
     try:
         own = key_of(component)
-    except TypeError as error:
-        return f"{error}; take numbers, texts, paths, encoders and tuples of these as options"
+    except PluginError as error:
+        return str(error)
     if key_of(replace(component)) != own:
         return "a second one with the same options has another key; `identity` must not change"
     for option, other in varied(component):

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import open_clip
 import torch
-from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -27,8 +26,10 @@ from le_bench.networks.embedding import (
     embed_texts,
     require_same_vocabulary,
 )
+from le_bench.networks.hosted import NETWORK_FAILURES, HostedFile, present_weights
 from le_bench.networks.weights import LOAD_FAILURES
 from le_bench.types import Calibration, Images, require
+from le_bench_plugins.encoders.open_clip_files import TokenizerFiles, weights_of
 
 # "Linear Explanations for Individual Neurons", section 3 and the authors' code. open_clip now
 # calls the network that the authors ran as ViT-L-14-336 by the second name too.
@@ -39,8 +40,7 @@ PAPER_CONSTANTS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("ViT-L-14-336-quickgelu", "openai"): (58.0, -0.25),
 }
 RAW_TEXT = "{}"
-CACHE = Path("~/.cache/clip").expanduser()  # where open_clip keeps what it fetches from addresses
-WEIGHTS_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+TOKENIZER_KEYS = ("hf_tokenizer_name", "hf_model_name")  # in open_clip's configuration of a model
 
 
 class _Loaded(NamedTuple):
@@ -139,22 +139,48 @@ class OpenCLIPEncoder(Encoder):
         return Calibration(*known, source="Linear Explanations for Individual Neurons")
 
     def missing(self) -> str:
-        """How to get the weights of the pretrained tag, if they are needed and not here."""
-        tag = {} if self.checkpoint is not None or ":" in self.model else self._tag()
-        return "" if not tag or _in_cache(tag) else self._how_to_fetch(tag)
+        """How to get what is not here of weights, tokenizer and the package that reads it."""
+        clauses: list[str] = []
+        hosted = self._hosted()
+        absent = [file for file in hosted if file.path() is None]
+        if self._lacks_transformers():
+            clauses.append(
+                "its tokenizer needs the package transformers; install it with "
+                "`pip install 'le-bench[hf]'`"
+            )
+        if absent:
+            what = " and ".join(dict.fromkeys(hosted[file] for file in absent))
+            advice = ", and ".join(file.advice() for file in absent)
+            clauses.append(
+                f"its {what} are not on this machine; `le-bench run` fetches them if it has "
+                f"network; by hand: {advice}"
+            )
+            if hosted[absent[0]] == "weights":
+                clauses[-1] += "; or give the file of weights as `checkpoint`"
+        return f"{self._title}: {'; '.join(clauses)}" if clauses else ""
 
     def fetch(self) -> None:
-        """Download the weights of the pretrained tag, if they are needed and not here."""
-        if self.checkpoint is None and self.missing():
-            self._fetch(self._tag())
+        """Download what is not here, unless the package that reads it is missing too."""
+        message = self.missing()
+        if not message:
+            return
+        if self._lacks_transformers():
+            raise MissingFileError(message)
+        try:
+            for file in self._hosted():
+                if file.path() is None:
+                    file.fetch()
+        except NETWORK_FAILURES as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise MissingFileError(f"{message} (the download failed: {reason})") from error
 
     def _load(self) -> _Loaded:
         """Build the model with its weights; everything cheap that can fail is tried first."""
-        folder = self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else None
-        architecture = f"local-dir:{folder}" if folder else self._known_model()
-        self._require_transformers(_configuration(architecture))
+        folder = self._folder
+        architecture = self._architecture()
+        self.fetch()
         tag = {} if folder else self._tag()
-        weights = self.checkpoint or self._fetch(tag)
+        weights = self.checkpoint or present_weights(self._title, weights_of(tag))
         tokenizer = self._tokenizer(architecture)
         given = self.mean and self.std
         if not (folder or tag or given):
@@ -208,43 +234,46 @@ class OpenCLIPEncoder(Encoder):
             raise BenchError(unknown_name(f"pretrained tag of {self.model}", self.pretrained, tags))
         return tag
 
-    def _fetch(self, tag: Mapping[str, Any]) -> Path:
-        """The weights file of a tag, from the cache of Hugging Face or its source."""
-        try:
-            return Path(open_clip.download_pretrained(tag))
-        except (OSError, RuntimeError) as error:
-            raise MissingFileError(self._how_to_fetch(tag)) from error
+    @property
+    def _folder(self) -> Path | None:
+        """The checkpoint, if it is a folder as open_clip saves it."""
+        return self.checkpoint if self.checkpoint and self.checkpoint.is_dir() else None
 
-    def _how_to_fetch(self, tag: Mapping[str, Any]) -> str:
-        repository = str(tag.get("hf_hub", "")).rstrip("/")
-        source = f"`hf download {repository}`" if repository else str(tag.get("url"))
-        return (
-            f"{self._title}: its weights are not on this machine and cannot be fetched; on a "
-            f"machine with network fetch them by {source} and copy the cache folder here "
-            "(`HF_HOME` names it, else ~/.cache/huggingface), or give the file itself as "
-            "`checkpoint`"
-        )
+    def _architecture(self) -> str:
+        """What open_clip is to build, as it takes it."""
+        return f"local-dir:{self._folder}" if self._folder else self._known_model()
 
-    def _require_transformers(self, configuration: Mapping[str, Any]) -> None:
-        """Refuse early what open_clip would fail at with an ImportError."""
-        from_hub = {"hf_tokenizer_name", "hf_model_name"} & set(configuration["text_cfg"])
-        needed = from_hub or "siglip" in self.model.lower()
-        if needed and importlib.util.find_spec("transformers") is None:
-            raise BenchError(
-                f"{self._title}: its tokenizer needs the package transformers; install it with "
-                "`pip install 'le-bench[hf]'`"
-            )
+    def _hosted(self) -> dict[HostedFile, str]:
+        """The files that open_clip would look for on a server, and what they are."""
+        if self._folder or ":" in self.model:  # the latter is refused when it is loaded
+            return {}
+        files: dict[HostedFile, str] = {}
+        if self.checkpoint is None:
+            files[weights_of(self._tag())] = "weights"
+        text = _configuration(self._known_model())["text_cfg"]
+        for key in TOKENIZER_KEYS:
+            if repository := text.get(key):
+                files[TokenizerFiles(repository)] = "tokenizer's files"
+        return files
+
+    def _lacks_transformers(self) -> bool:
+        """Whether open_clip would fail with an ImportError."""
+        if ":" in self.model and not self._folder:
+            return False
+        text = _configuration(self._architecture())["text_cfg"]
+        needed = set(TOKENIZER_KEYS) & set(text) or "siglip" in self.model.lower()
+        return bool(needed) and importlib.util.find_spec("transformers") is None
 
     def _tokenizer(self, architecture: str) -> Callable[[list[str]], Tensor]:
         try:
             tokenizer: Callable[[list[str]], Tensor] = open_clip.get_tokenizer(architecture)
         except (OSError, ValueError, ImportError) as error:
             text = _configuration(architecture)["text_cfg"]
-            source = text.get("hf_tokenizer_name", "google's T5 vocabulary")
+            source = self._folder or text.get("hf_tokenizer_name", "google's T5 vocabulary")
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise MissingFileError(
-                f"{self._title}: its tokenizer ({source}) is not on this machine and cannot be "
-                f"fetched; on a machine with network run `hf download {source}` and copy the "
-                "cache folder here (`HF_HOME` names it, else ~/.cache/huggingface)"
+                f"{self._title}: its tokenizer cannot be read from {source} ({reason}); fetch the "
+                "files of the tokenizer again"
             ) from error
         return tokenizer
 
@@ -265,14 +294,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-def _in_cache(tag: Mapping[str, Any]) -> bool:
-    """Whether open_clip would find the weights of a tag without the network."""
-    repository = str(tag.get("hf_hub", "")).rstrip("/")
-    if not repository:
-        return (CACHE / str(tag.get("url", "")).rsplit("/", 1)[-1]).is_file()
-    return any(isinstance(try_to_load_from_cache(repository, name), str) for name in WEIGHTS_NAMES)
 
 
 def _configuration(architecture: str) -> Mapping[str, Any]:

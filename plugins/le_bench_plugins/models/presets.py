@@ -69,11 +69,15 @@ def places_resnet18() -> nn.Module:
 
 @dataclass(frozen=True)
 class Preset:
-    """A network, the file of its published weights, and the input that they expect."""
+    """A network, the file of its published weights, and the input that they expect.
+
+    `side` is that of images which fit if the preprocessing does not resize.
+    """
 
     build: Callable[[], nn.Module]
     weights: AddressedFile
     preprocessing: Preprocessing
+    side: int = 512
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -92,6 +96,7 @@ PRESETS: Mapping[str, Preset] = {
             sha256="7d8c4031",
         ),
         Preprocessing((0.5070, 0.4865, 0.4409), (0.2673, 0.2564, 0.2761)),
+        side=32,
     ),
 }
 
@@ -162,6 +167,10 @@ class PresetModel(ModelSource):
         """The network on the device `meta`."""
         module = build_on_meta(self._preset.build)
         return TargetModel(self.preset, module, self._preset.preprocessing, torch.device("meta"))
+
+    def image_side(self) -> int:
+        """That of the images that the network was trained on, if it does not resize them."""
+        return self._preset.side
 
     def _present(self) -> Path:
         message = self.missing()

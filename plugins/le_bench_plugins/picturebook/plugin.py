@@ -71,6 +71,10 @@ class Picturebook(DatasetSource):
             f"num_images must lie between 10 and {FIRST_TRAINING_PICTURE}, not {self.num_images}",
         )
 
+    def expected_images(self) -> int | None:
+        """As many as are drawn."""
+        return self.num_images
+
     def load(self) -> ProbeDataset:
         """Draw the pictures."""
         pictures = world.draw(np.arange(self.num_images), self.seed)

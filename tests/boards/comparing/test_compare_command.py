@@ -118,8 +118,7 @@ def test_same_cell_in_two_folders_is_refused(boards: Path, tmp_path: Path, capsy
         ),
         (
             ["absent.toml"],
-            "absent.toml: cannot be read as an experiment ([Errno 2] No such file or "
-            "directory: 'absent.toml')",
+            "absent.toml: no such experiment file; check the path",
         ),
     ],
 )
@@ -138,6 +137,24 @@ def test_an_experiment_may_be_its_file(boards: Path, capsys: Output) -> None:
     Path("mine.toml").write_text('name = "tiny"\n')
 
     assert call(["compare", "mine.toml"]) == 0
+    assert capsys.readouterr().out.startswith("# tiny by simulator\n")
+
+
+def test_the_name_may_come_from_an_extended_file(boards: Path, capsys: Output) -> None:
+    """A file without a name has that of the file which it extends, as for a run."""
+    Path("base.toml").write_text('name = "tiny"\n')
+    Path("mine.toml").write_text('extends = "base.toml"\n')
+
+    assert call(["compare", "mine.toml"]) == 0
+    assert capsys.readouterr().out.startswith("# tiny by simulator\n")
+
+
+def test_an_experiment_may_be_named_by_its_place(boards: Path, capsys: Output) -> None:
+    """A file of leaderboards/experiments is found by the name that a run takes."""
+    (boards / "experiments" / "paper").mkdir(parents=True)
+    (boards / "experiments" / "paper" / "table9.toml").write_text('name = "tiny"\n')
+
+    assert call(["compare", "paper/table9"]) == 0
     assert capsys.readouterr().out.startswith("# tiny by simulator\n")
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-import huggingface_hub.constants
 import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
+from le_bench.errors import BenchError, UnreadableFileError
 from le_bench_plugins.encoders.open_clip import OpenCLIPEncoder
 
 from .tiny_clip import CONFIGURATION, TEXTS, draw_images
@@ -83,34 +81,6 @@ def test_addresses_are_refused(model: str) -> None:
     assert message == (
         f"open-clip {model}/webli: what lies behind this address may change; download it (for "
         'instance `hf download ORG/NAME --local-dir FOLDER`) and give `checkpoint = "FOLDER"`'
-    )
-
-
-def test_weights_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without network the message says what to fetch, how, and what to do otherwise."""
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-
-    message = message_of(OpenCLIPEncoder("ViT-B-32", "laion2b_s34b_b79k"), MissingFileError)
-
-    assert message == (
-        "open-clip ViT-B-32/laion2b_s34b_b79k: its weights are not on this machine and cannot be "
-        "fetched; on a machine with network fetch them by `hf download "
-        "laion/CLIP-ViT-B-32-laion2B-s34B-b79K` and copy the cache folder here (`HF_HOME` names "
-        "it, else ~/.cache/huggingface), or give the file itself as `checkpoint`"
-    )
-
-
-@pytest.mark.parametrize("model", ["ViT-SO400M-14-SigLIP-384", "ViT-L-16-SigLIP-384"])
-def test_missing_transformers_names_the_extra(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SigLIP's tokenizer needs a package that open_clip does not bring; nothing is fetched."""
-    monkeypatch.setitem(sys.modules, "transformers", None)
-
-    message = message_of(OpenCLIPEncoder(model, "webli"), BenchError)
-
-    assert message == (
-        f"open-clip {model}/webli: its tokenizer needs the package transformers; install it with "
-        "`pip install 'le-bench[hf]'`"
     )
 
 

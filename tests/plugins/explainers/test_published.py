@@ -129,7 +129,7 @@ def test_units_count_from_zero_or_one(tmp_path: Path) -> None:
         "`first_unit`"
     )
     with pytest.raises(ValueError, match="first_unit is 2; units are counted from 0 or from 1"):
-        Published(file=tmp_path, first_unit=2)
+        Published(file=tmp_path / "published.csv", first_unit=2)
 
 
 def test_units_beyond_the_layer_are_ignored(tmp_path: Path) -> None:
@@ -291,6 +291,12 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     """By its path."""
     with pytest.raises(MissingFileError, match=r"none.csv: no such file; check the path"):
         Published(file=tmp_path / "none.csv").explain(WORLD.evidence())
+
+
+def test_a_folder_is_refused_when_the_experiment_is_read(tmp_path: Path) -> None:
+    """By its path."""
+    with pytest.raises(ValueError, match=f"^{tmp_path} is a folder; name a CSV file$"):
+        Published(file=tmp_path)
 
 
 def test_unit_zero_contradicts_counting_from_one(tmp_path: Path) -> None:

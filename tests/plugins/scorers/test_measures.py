@@ -313,3 +313,13 @@ def test_every_scorer_of_this_family_has_an_oracle() -> None:
     }
 
     assert own == {type(scorer) for scorer in EVERY}
+
+
+@pytest.mark.parametrize("alpha", [2.0, 0.6, 0.0, -1.0])
+@pytest.mark.parametrize("scorer", [AUROCScorer, AUPRCScorer, F1Scorer, IoUScorer, WPMIScorer])
+def test_a_senseless_share_is_refused_when_the_experiment_is_read(
+    scorer: Callable[..., UnitScorer], alpha: float
+) -> None:
+    """Active images are at most half of all."""
+    with pytest.raises(ValueError, match=rf"^alpha is {alpha}, not in \(0, 0.5\]$"):
+        scorer(alpha=alpha)

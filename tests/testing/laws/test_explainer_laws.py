@@ -248,8 +248,8 @@ def test_a_lambda_as_option_has_no_key_and_cannot_be_pickled() -> None:
 
     assert set(found) == {"key by options", "picklable"}
     assert found["key by options"].words == (
-        "a component option of type function cannot enter a cache key; take numbers, texts, paths, "
-        "encoders and tuples of these as options"
+        "explainer 'fine', option 'weigh': a function cannot enter a cache key; take numbers, "
+        "texts, paths, encoders and tuples of these as options"
     )
 
 

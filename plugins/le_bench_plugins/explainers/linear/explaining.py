@@ -244,7 +244,7 @@ def _ranked_concepts(
         "alpha": options.penalty.alpha,
         "solver": options.solver,
         "num_ranked": num_ranked,
-        # only this solver draws at random, and the seeds of two explainers differ
+        # only this solver draws at random; the others share a ranking whatever the seed
         "seed": evidence.seed if options.solver == "glm-saga-stochastic" else None,
     }
     ranking = evidence.memory.remember("concept ranking", parts, rank)

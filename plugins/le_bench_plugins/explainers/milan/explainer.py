@@ -146,6 +146,14 @@ class Milan(Describing):
     checkpoint: Path
     exemplars: Path | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(not self.checkpoint.is_dir(), f"{self.checkpoint} is a folder; name a captioner")
+        require(
+            self.exemplars is None or not self.exemplars.is_file(),
+            f"{self.exemplars} is a file; name a folder of exemplars",
+        )
+
     def captioner(self) -> Captioner:
         """The captioner of the checkpoint."""
         released = self.checkpoint.suffix in (".pth", ".pt")

@@ -36,6 +36,7 @@ from le_bench_plugins.explainers.netdissect.segmenters import (
     TRANSFORMERS,
     SegmentedMasks,
     hosted_weights,
+    known_segmenters,
     load_segmenter,
 )
 from le_bench_plugins.explainers.netdissect.tally import Tally
@@ -114,6 +115,8 @@ class NetDissect(Explainer):
         )
         known = get_args(UnionRule)
         require(self.union in known, unknown_name("union", self.union, known))
+        known = ("", *known_segmenters())
+        require(self.segmenter in known, unknown_name("segmenter", self.segmenter, known[1:]))
         require(
             bool(self.segmenter) or self.segmenter_weights is None,
             "segmenter_weights need the name of their network as `segmenter`",

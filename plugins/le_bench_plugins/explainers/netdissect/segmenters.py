@@ -75,6 +75,11 @@ class SegmentedMasks:
         return PixelLabels(layers, np.zeros((len(rows), 0), np.int16))
 
 
+def known_segmenters() -> list[str]:
+    """The names of segmentation networks: those of torchvision, and "transformers"."""
+    return [*torchvision.models.list_models(torchvision.models.segmentation), TRANSFORMERS]
+
+
 def load_segmenter(
     name: str, weights: Path | None, words: Sequence[str], device: torch.device
 ) -> Segmenter:
@@ -87,9 +92,9 @@ def load_segmenter(
     """
     if name == TRANSFORMERS:
         return _from_transformers(weights, words, device)
-    known = torchvision.models.list_models(torchvision.models.segmentation)
+    known = known_segmenters()
     if name not in known:
-        raise BenchError(unknown_name("segmenter", name, [*known, TRANSFORMERS]))
+        raise BenchError(unknown_name("segmenter", name, known))
     if weights is None:
         weights = present_weights(f"segmenter {name}", hosted_weights(name), "segmenter_weights")
     return _from_torchvision(name, weights, device)

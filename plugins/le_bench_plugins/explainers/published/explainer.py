@@ -73,6 +73,8 @@ class Published(Explainer):
         paths = [path for path, _ in self.files]
         twice = next((path for path in paths if paths.count(path) > 1), None)
         require(twice is None, f"files: layer '{twice}' has two files")
+        for file in [self.file, *(file for _, file in self.files)]:
+            require(file is None or not file.is_dir(), f"{file} is a folder; name a CSV file")
 
     def explain(self, evidence: Evidence) -> Sequence[Explanation]:
         """The file's descriptions of this layer's units; units without a row get a reason.

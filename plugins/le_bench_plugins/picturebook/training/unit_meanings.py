@@ -70,7 +70,7 @@ class Meaning:
 
         >>> wheel, car = Concept("wheel", "part"), Concept("car", "object")
         >>> Meaning("quality", (car, wheel)).tell(np.random.default_rng(0))
-        'the wheel of a car'
+        'car wheel'
         """
         return str(stream.choice(_ways(self)))
 

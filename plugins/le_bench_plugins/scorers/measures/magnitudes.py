@@ -12,7 +12,7 @@ from torch import Tensor
 from le_bench import hookimpl
 from le_bench.components import Scorer
 from le_bench_plugins.scorers.measures.scoring import PAPER, Reasons, UnitScorer
-from le_bench_plugins.scorers.measures.sets import ALPHA, active, claimed
+from le_bench_plugins.scorers.measures.sets import ALPHA, active, check_alpha, claimed
 
 SMALLEST = 1e-8  # presences below count as this in a logarithm, as in the source
 SLACK = 1e-6  # rounding by which a presence may leave [0, 1]
@@ -84,6 +84,9 @@ class WPMIScorer(UnitScorer):
 
     alpha: float = ALPHA
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_alpha(self.alpha)
 
     def compare(self, simulated: Tensor, recorded: Tensor) -> tuple[Tensor, Reasons]:
         """See `UnitScorer.compare`."""

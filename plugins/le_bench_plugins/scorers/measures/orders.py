@@ -17,7 +17,7 @@ from le_bench.formulas.ranking import (
     average_ranks,
 )
 from le_bench_plugins.scorers.measures.scoring import PAPER, Reasons, UnitScorer
-from le_bench_plugins.scorers.measures.sets import ALPHA, active, claimed
+from le_bench_plugins.scorers.measures.sets import ALPHA, active, check_alpha, claimed
 
 _EMPTY = "the explanation claims no test image or every one"
 
@@ -55,6 +55,9 @@ class AUROCScorer(UnitScorer):
     reference: ClassVar[str] = PAPER
 
     alpha: float = ALPHA
+
+    def __post_init__(self) -> None:
+        check_alpha(self.alpha)
 
     def compare(self, simulated: Tensor, recorded: Tensor) -> tuple[Tensor, Reasons]:
         """See `UnitScorer.compare`."""
@@ -96,6 +99,9 @@ class AUPRCScorer(UnitScorer):
     reference: ClassVar[str] = PAPER
 
     alpha: float = ALPHA
+
+    def __post_init__(self) -> None:
+        check_alpha(self.alpha)
 
     def compare(self, simulated: Tensor, recorded: Tensor) -> tuple[Tensor, Reasons]:
         """See `UnitScorer.compare`."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from le_bench import hookimpl
 from le_bench.components import Scorer
 from le_bench_plugins.scorers.measures.scoring import PAPER, Reasons, UnitScorer
-from le_bench_plugins.scorers.measures.sets import ALPHA, active, claimed
+from le_bench_plugins.scorers.measures.sets import ALPHA, active, check_alpha, claimed
 
 
 class Counts(NamedTuple):
@@ -39,6 +39,9 @@ class OverlapScorer(UnitScorer):
 
     alpha: float = ALPHA
     threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        check_alpha(self.alpha)
 
     def compare(self, simulated: Tensor, recorded: Tensor) -> tuple[Tensor, Reasons]:
         """See `UnitScorer.compare`."""

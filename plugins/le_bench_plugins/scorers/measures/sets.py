@@ -12,6 +12,11 @@ from le_bench.types import require
 ALPHA = 0.005
 
 
+def check_alpha(alpha: float) -> None:
+    """Refuse a share of active images that is not above 0 and at most one half."""
+    require(0 < alpha <= 0.5, f"alpha is {alpha}, not in (0, 0.5]")
+
+
 def active(recorded: Tensor, alpha: float = ALPHA) -> Tensor:
     """Which images activate a unit: the top `alpha` of them, at least one; (N, U) bool.
 
@@ -25,7 +30,7 @@ def active(recorded: Tensor, alpha: float = ALPHA) -> Tensor:
     >>> active(torch.tensor([[3.0, 0.0], [2.0, 1.0], [2.0, 0.0]]), 0.5).T.tolist()
     [[True, False, False], [False, True, False]]
     """
-    require(0 < alpha <= 0.5, f"alpha is {alpha}, not in (0, 0.5]")
+    check_alpha(alpha)
     cutoff = recorded.topk(max(1, ceil(alpha * len(recorded))), dim=0).values[-1]
     lowest = recorded.amin(0)
     return torch.where(cutoff > lowest, recorded >= cutoff, recorded > lowest)

@@ -200,3 +200,11 @@ def test_an_explainer_without_maps_says_so(checkpoint: Path) -> None:
 
     with pytest.raises(BenchError, match="explainer 'milan' was given no maps of layer conv"):
         explainer.explain(replace(make_evidence(), maps=None))
+
+
+def test_files_and_folders_are_not_taken_for_each_other(checkpoint: Path, tmp_path: Path) -> None:
+    """When the experiment is read; what is not there yet may become either."""
+    with pytest.raises(ValueError, match=f"^{tmp_path} is a folder; name a captioner$"):
+        Milan(checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=f"^{checkpoint} is a file; name a folder of exemplars$"):
+        Milan(checkpoint=checkpoint, exemplars=checkpoint)

@@ -241,3 +241,11 @@ def test_weights_without_a_network_are_refused(lraspp: Path) -> None:
     """When the experiment is read."""
     with pytest.raises(ValueError, match="segmenter_weights need the name of their network"):
         NetDissect(segmenter_weights=lraspp)
+
+
+def test_an_unknown_segmenter_is_refused_when_the_experiment_is_read() -> None:
+    """With near misses."""
+    message = r"^unknown segmenter 'fcn_resnet5'; did you mean 'fcn_resnet50' or 'fcn_resnet101'"
+
+    with pytest.raises(ValueError, match=message):
+        NetDissect(segmenter="fcn_resnet5")
