@@ -215,13 +215,6 @@ def test_a_limit_of_units_leaves_one(plugins: Plugins, tmp_path: Path, units: in
     assert found == [f"units: must be at least 1, not {units}"]
 
 
-def test_a_cell_has_one_published_figure(plugins: Plugins, tmp_path: Path) -> None:
-    """The first that repeats another is named."""
-    found = faults(plugins, f"{TOY}{PUBLISHED}0.5\n{PUBLISHED}0.25", tmp_path)
-
-    assert found == ["published 2: this cell has a figure already; leave one of the two out"]
-
-
 def test_a_title_is_never_missing(plugins: Plugins, tmp_path: Path) -> None:
     """Without one the name is shown, and only the name is missed."""
     found = faults(plugins, "", tmp_path)
