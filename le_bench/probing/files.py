@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from le_bench.errors import BenchError, UnreadableFileError
+from le_bench.folders import files_below
 from le_bench.probing.presence import labelled_dataset
 from le_bench.types import Images, ProbeDataset, Split
 
@@ -20,15 +20,11 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", 
 
 def find_images(folder: Path) -> list[str]:
     """Relative paths of all image files below a folder, sorted; hidden ones are left out."""
-    found: list[str] = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name).relative_to(folder).as_posix()
-            for name in names
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-        ]
-    return sorted(found)
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in files_below(folder)
+        if path.suffix.lower() in SUFFIXES
+    )
 
 
 class NamedImages(Images, Protocol):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 import torch
@@ -13,6 +13,7 @@ import torch
 from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError, unknown_name
+from le_bench.folders import files_below
 from le_bench.probing.files import SUFFIXES, find_images, image_dataset
 from le_bench.probing.images import FileImages
 from le_bench.probing.splits import splits_of
@@ -118,10 +119,11 @@ class ImageFolderDataset(DatasetSource):
                 f"{path}: cannot be read ({error}); write it as UTF-8 text with a first line "
                 "file,label"
             ) from error
+        there = {file.relative_to(self.folder).as_posix() for file in files_below(self.folder)}
         faults = [
             f"line {line}: {fault}"
             for line, (name, label) in enumerate(listed, start=2)
-            for fault in [self._fault(name, label)]
+            for fault in [self._fault(name, label, there)]
             if fault
         ]
         if not listed:
@@ -131,13 +133,17 @@ class ImageFolderDataset(DatasetSource):
             raise BenchError(f"{path}: {'; '.join(faults[:5])}{rest}; mend the list")
         return listed
 
-    def _fault(self, name: str, label: str) -> str:
+    def _fault(self, name: str, label: str, there: Collection[str]) -> str:
         if not name or not label:
             return "file or label is empty"
-        path = self.folder / name
-        if not path.resolve().is_relative_to(self.folder.resolve()):
-            return f"'{name}' lies outside the folder, where its changes would go unnoticed"
-        return "" if path.is_file() else f"there is no file '{name}'"
+        if not (self.folder / name).is_file():
+            return f"there is no file '{name}'"
+        if PurePosixPath(name).as_posix() not in there:
+            return (
+                f"'{name}' is hidden or no plain path below the folder, so that its changes would "
+                "go unnoticed"
+            )
+        return ""
 
 
 @hookimpl

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
+from le_bench.fingerprint import fingerprint
+from le_bench.probing.images import FileImages
 from le_bench_plugins.datasets.image_folder import ImageFolderDataset
 
 
@@ -122,6 +124,45 @@ def test_faulty_lists_are_refused_as_a_whole(tmp_path: Path, text: str, message:
         ImageFolderDataset(folder).load()
 
     assert str(caught.value) == f"{folder / 'labels.csv'}: {message}"
+
+
+def test_every_image_is_in_the_key(tmp_path: Path) -> None:
+    """Whatever the folder and its list lead to, also by links, changes the key if it changes."""
+    for number in range(10):
+        draw(tmp_path / "elsewhere" / f"{number}.png", number)
+        draw(tmp_path / "data" / "plain" / f"{number}.png", number)
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "plain" / "x.png").symlink_to(tmp_path / "elsewhere" / "0.png")
+    source = ImageFolderDataset(tmp_path / "data")
+    rows = [f"./plain/{number}.png,cat\n" for number in range(10)]
+    text = "file,label\nlinked/0.png,dog\nplain/x.png,dog\n" + "".join(rows)
+
+    for _ in ("a folder a class", "a list"):
+        before = fingerprint(source, {})
+        images = source.load().images
+        assert isinstance(images, FileImages)
+        for path in images.paths:
+            content = path.read_bytes()
+            path.write_bytes(content[:-1])
+            assert fingerprint(source, {}) != before, path
+            path.write_bytes(content)
+        (tmp_path / "data" / "labels.csv").write_text(text)
+
+
+def test_listed_images_beyond_the_key_are_refused(tmp_path: Path) -> None:
+    """Hidden files and files outside enter no key."""
+    folder = write_list(tmp_path / "data", "file,label\n../x.png,cat\nall/.x.png,dog\n")
+    draw(tmp_path / "x.png", 0)
+    draw(folder / "all" / ".x.png", 0)
+
+    with pytest.raises(BenchError) as caught:
+        ImageFolderDataset(folder).load()
+
+    assert str(caught.value) == (
+        f"{folder / 'labels.csv'}: line 2: '../x.png' is hidden or no plain path below the folder, "
+        "so that its changes would go unnoticed; line 3: 'all/.x.png' is hidden or no plain path "
+        "below the folder, so that its changes would go unnoticed; mend the list"
+    )
 
 
 def test_list_in_another_encoding_is_named(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from le_bench.errors import BenchError, MissingFileError, unknown_name
+from le_bench.folders import files_below
 
 SUFFIX = ".parquet"
 NUMBERED = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]{16})?")
@@ -22,7 +22,8 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
     a part of a split is missing or there twice.
     """
     found: dict[str, list[Path]] = {}
-    for path in _parquet_files(folder):
+    files = files_below(folder) if folder.is_dir() else []
+    for path in (file for file in files if file.name.endswith(SUFFIX)):
         inner = path.relative_to(folder).parent.as_posix()
         numbered = NUMBERED.fullmatch(path.stem)
         if numbered is not None:
@@ -83,15 +84,3 @@ def require_all_parts(paths: Sequence[Path]) -> None:
             f"{paths[0].parent}: {len(missing)} of {count} parts of {paths[0].name} are missing, "
             f"the first: number {missing[0]}; complete the data set"
         )
-
-
-def _parquet_files(folder: Path) -> list[Path]:
-    paths = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [
-            Path(parent, name)
-            for name in names
-            if name.endswith(SUFFIX) and not name.startswith(".")
-        ]
-    return sorted(paths)
