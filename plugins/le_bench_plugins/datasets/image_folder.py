@@ -113,25 +113,28 @@ class ImageFolderDataset(DatasetSource):
                         f"{path}: column {' and '.join(map(repr, sorted(missing)))} missing; the "
                         "first line must name the columns: file,label"
                     )
-                listed = [(row["file"] or "", row["label"] or "") for row in rows]
+                listed = [(rows.line_num, row["file"] or "", row["label"] or "") for row in rows]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise UnreadableFileError(
                 f"{path}: cannot be read ({error}); write it as UTF-8 text with a first line "
                 "file,label"
             ) from error
         there = {file.relative_to(self.folder).as_posix() for file in files_below(self.folder)}
-        faults = [
-            f"line {line}: {fault}"
-            for line, (name, label) in enumerate(listed, start=2)
-            for fault in [self._fault(name, label, there)]
-            if fault
-        ]
+        before: dict[str, int] = {}
+        faults = []
+        for line, name, label in listed:
+            fault = self._fault(name, label, there)
+            first = before.setdefault(PurePosixPath(name).as_posix(), line)
+            if not fault and first != line:
+                fault = f"'{name}' is listed before, in line {first}"
+            if fault:
+                faults.append(f"line {line}: {fault}")
         if not listed:
             faults = ["no image is listed"]
         if faults:
             rest = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
             raise BenchError(f"{path}: {'; '.join(faults[:5])}{rest}; mend the list")
-        return listed
+        return [(name, label) for _, name, label in listed]
 
     def _fault(self, name: str, label: str, there: Collection[str]) -> str:
         if not name or not label:

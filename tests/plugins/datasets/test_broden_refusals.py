@@ -59,6 +59,11 @@ def remove(file: str) -> Callable[[Path], None]:
             "line 2: there is no file 'images/../secret.jpg'",
         ),
         (
+            edit("index.csv", "ade/2.jpg,train", "ade/0.jpg,train"),
+            "index.csv",
+            "line 4: 'ade/0.jpg' is listed before, in line 2",
+        ),
+        (
             edit("index.csv", "0.jpg,train,12", "0.jpg,12"),
             "index.csv",
             "line 2: the number of cells",

@@ -110,6 +110,10 @@ def test_list_of_labels(tmp_path: Path) -> None:
             "line 3: there is no file 'all/77.png'; line 4: file or label is empty; mend the list",
         ),
         (
+            "file,label\n\nall/0.png,cat\nall/1.png,cat\n./all/0.png,dog\n",
+            "line 5: './all/0.png' is listed before, in line 3; mend the list",
+        ),
+        (
             "file,label\n" + "x,cat\n" * 7,
             "; ".join(f"line {n}: there is no file 'x'" for n in range(2, 7))
             + "; and 2 more; mend the list",

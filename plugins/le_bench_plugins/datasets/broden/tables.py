@@ -189,6 +189,7 @@ def read_index(
     """
     table = Table.read(folder / "index.csv", ["image", "sh", "sw", *categories])
     entries: list[Entry] = []
+    before: dict[str, int] = {}
     for line, row in table.rows:
         items = [item.strip() for name in categories for item in row[name].split(";")]
         digits = [item for item in items if item.isascii() and item.isdigit()]
@@ -196,6 +197,8 @@ def read_index(
         whole = tuple(int(item) for item in digits if int(item))
         size = table.number(line, row, "sh"), table.number(line, row, "sw")
         entry = Entry(line, row["image"], size, maps, whole)
+        if before.setdefault(entry.file, line) != line:
+            table.fault(line, f"'{entry.file}' is listed before, in line {before[entry.file]}")
         for file in (entry.file, *maps):
             if file not in files:
                 table.fault(line, f"there is no file 'images/{file}'")
