@@ -79,7 +79,7 @@ def image_dataset(
 
     With `skip_unreadable` every image is decoded once, and those that cannot be are left out of
     images and splits and named in `unreadable`; `splits` count all images. Raises
-    UnreadableFileError if none is left.
+    UnreadableFileError if a split has none left.
     """
     dropped = unreadable_rows(images) if skip_unreadable else []
     unreadable = tuple(images.title(row) for row in dropped)
@@ -89,6 +89,13 @@ def image_dataset(
         if not kept:
             raise UnreadableFileError(f"{name}: none of its {len(images)} images can be read")
         splits = without_rows(splits, dropped)
+        empty = [split for split, rows in splits.items() if len(rows) == 0]
+        if empty:
+            raise UnreadableFileError(
+                f"{name}: no image of split {empty[0]} can be read; {len(dropped)} of all "
+                f"{len(images)} images are damaged, such as {unreadable[0]}; replace them, or "
+                "split the images otherwise"
+            )
         labels = None if labels is None else labels[kept]
         images = images.take(kept)
     if labels is None:

@@ -191,6 +191,23 @@ def test_damaged_image_is_named_when_read(by_class: Path) -> None:
     assert str(caught.value).endswith("); replace or remove what is damaged")
 
 
+def test_a_split_of_damaged_images(by_class: Path) -> None:
+    """Leaving images out may leave none in a split, which says so."""
+    damaged = by_class / "n01" / "more" / "0.PNG"
+    damaged.write_bytes(b"")
+    for split, rows in {"train": "1 2 3 4 5", "val": "0", "test": "6 7 8 9"}.items():
+        (by_class / f"{split}.txt").write_text(rows)
+    ids = {f"{split}_ids": by_class / f"{split}.txt" for split in ("train", "val", "test")}
+
+    with pytest.raises(UnreadableFileError) as caught:
+        ImageFolderDataset(by_class, skip_unreadable=True, **ids).load()
+
+    assert str(caught.value) == (
+        f"{by_class.name}: no image of split val can be read; 1 of all 10 images are damaged, such "
+        f"as {damaged}; replace them, or split the images otherwise"
+    )
+
+
 def test_images_beside_folders_are_refused(by_class: Path) -> None:
     """An image without a class among classes is a slip."""
     draw(by_class / "stray.png", 0)
