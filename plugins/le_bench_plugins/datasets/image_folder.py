@@ -29,8 +29,9 @@ class ImageFolderDataset(DatasetSource):
     A folder with `labels.csv` (columns `file` and `label`, files relative to the folder) has the
     images that the file lists, in its order. Else a folder with folders has one class a folder;
     images are ordered by path. Else all images lie in the folder itself and have no labels.
-    Classes are sorted by name. `class_names` is a table that gives classes better names, such as
-    words for WordNet numbers. `superclasses` and the splits are as for `npz`.
+    Classes are sorted by name, without spaces around it. `class_names` is a table that gives
+    classes better names, such as words for WordNet numbers. `superclasses` and the splits are as
+    for `npz`.
 
     Files are decoded when needed; a damaged one is named then and ends the run. With
     `skip_unreadable` all files are decoded at the start, and damaged ones are left out and counted
@@ -99,7 +100,23 @@ class ImageFolderDataset(DatasetSource):
                 f"{flat[0]}; move them into a folder of their class or list all images in "
                 f"{LABELS_FILE}"
             )
-        return [(path, path.split("/")[0] if "/" in path else "") for path in paths]
+        if not flat:
+            self._require_images(paths)
+        return [(path, path.split("/")[0].strip() if "/" in path else "") for path in paths]
+
+    def _require_images(self, paths: list[str]) -> None:
+        """Refuse folders of classes without a single image."""
+        full = {path.split("/")[0] for path in paths}
+        empty = sorted(
+            path.name
+            for path in self.folder.iterdir()
+            if path.is_dir() and path.name not in full and not path.name.startswith(".")
+        )
+        if empty:
+            raise BenchError(
+                f"{self.folder}: {len(empty)} folders have no image, the first: '{empty[0]}'; "
+                "complete the data set or move away what is no class"
+            )
 
     def _listed(self) -> list[tuple[str, str]]:
         """Relative path and class of each image that the list names, in its order."""
@@ -113,7 +130,10 @@ class ImageFolderDataset(DatasetSource):
                         f"{path}: column {' and '.join(map(repr, sorted(missing)))} missing; the "
                         "first line must name the columns: file,label"
                     )
-                listed = [(rows.line_num, row["file"] or "", row["label"] or "") for row in rows]
+                listed = [
+                    (rows.line_num, row["file"] or "", (row["label"] or "").strip(), None in row)
+                    for row in rows
+                ]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise UnreadableFileError(
                 f"{path}: cannot be read ({error}); write it as UTF-8 text with a first line "
@@ -122,8 +142,10 @@ class ImageFolderDataset(DatasetSource):
         there = {file.relative_to(self.folder).as_posix() for file in files_below(self.folder)}
         before: dict[str, int] = {}
         faults = []
-        for line, name, label in listed:
+        for line, name, label, surplus in listed:
             fault = self._fault(name, label, there)
+            if surplus:
+                fault = "too many cells; put a label that has commas in double quotes"
             first = before.setdefault(PurePosixPath(name).as_posix(), line)
             if not fault and first != line:
                 fault = f"'{name}' is listed before, in line {first}"
@@ -134,7 +156,7 @@ class ImageFolderDataset(DatasetSource):
         if faults:
             rest = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
             raise BenchError(f"{path}: {'; '.join(faults[:5])}{rest}; mend the list")
-        return [(name, label) for _, name, label in listed]
+        return [(name, label) for _, name, label, _ in listed]
 
     def _fault(self, name: str, label: str, there: Collection[str]) -> str:
         if not name or not label:

@@ -110,6 +110,11 @@ def test_list_of_labels(tmp_path: Path) -> None:
             "line 3: there is no file 'all/77.png'; line 4: file or label is empty; mend the list",
         ),
         (
+            "file,label\nall/0.png,tench, Tinca tinca\nall/1.png, \n",
+            "line 2: too many cells; put a label that has commas in double quotes; line 3: file or "
+            "label is empty; mend the list",
+        ),
+        (
             "file,label\n\nall/0.png,cat\nall/1.png,cat\n./all/0.png,dog\n",
             "line 5: './all/0.png' is listed before, in line 3; mend the list",
         ),
@@ -205,6 +210,35 @@ def test_a_split_of_damaged_images(by_class: Path) -> None:
     assert str(caught.value) == (
         f"{by_class.name}: no image of split val can be read; 1 of all 10 images are damaged, such "
         f"as {damaged}; replace them, or split the images otherwise"
+    )
+
+
+def test_spaces_around_names_make_no_class(tmp_path: Path) -> None:
+    """In a list as in names of folders and better names."""
+    rows = [f"all/{number}.png,{'cat ' if number % 2 else ' cat'}\n" for number in range(10)]
+    folder = write_list(tmp_path, "file,label\n" + "".join(rows))
+    listed = ImageFolderDataset(folder, class_names={"cat": " tomcat "}).load()
+    (folder / "labels.csv").unlink()
+    (folder / "all").rename(folder / " cat")
+
+    by_folder = ImageFolderDataset(folder).load()
+
+    assert listed.classes == listed.vocabulary == ("tomcat",)
+    assert by_folder.classes == ("cat",)
+
+
+def test_folders_without_images_are_refused(by_class: Path) -> None:
+    """An empty class would be none, and the numbers of all others would move."""
+    for name in ("n03", "n04", ".git"):
+        (by_class / name).mkdir()
+    (by_class / "n03" / "notes.txt").write_text("")
+
+    with pytest.raises(BenchError) as caught:
+        ImageFolderDataset(by_class).load()
+
+    assert str(caught.value) == (
+        f"{by_class}: 2 folders have no image, the first: 'n03'; complete the data set or move "
+        "away what is no class"
     )
 
 

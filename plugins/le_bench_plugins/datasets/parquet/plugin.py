@@ -271,6 +271,7 @@ def _dataset(name: str, paths: Sequence[Path], options: TableOptions) -> ProbeDa
     if labels.dtype == object:
         if options.classes:
             raise BenchError(f"{paths[0]}: has names for labels; leave out `classes`")
+        labels = np.array([label.strip() for label in labels], dtype=object)
         names, numbers = tuple(sorted(set(labels))), np.unique(labels, return_inverse=True)[1]
     else:
         names, numbers = names or options.classes, labels
