@@ -123,6 +123,20 @@ def test_malformed_folders_are_refused(
     assert str(caught.value).startswith(f"{broden / file}: {message}")
 
 
+def test_half_an_index_is_refused(broden: Path) -> None:
+    """Images that are in no row; label maps of categories that are not read are in one."""
+    path = broden / "index.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:9]))
+
+    with pytest.raises(BenchError) as caught:
+        BrodenDataset(broden, ("color",)).load()
+
+    assert str(caught.value) == (
+        f"{path}: lists 8 images, and 4 files that are there are in no line, the first: "
+        "'images/ade/10.jpg'; complete the index or move them away"
+    )
+
+
 def test_half_a_folder_is_refused_as_a_whole(broden: Path) -> None:
     """The first missing files are listed, the others counted."""
     for path in (broden / "images").rglob("*_color.png"):

@@ -211,4 +211,19 @@ def read_index(
     if not table.rows and not table.faults:
         table.faults.append("no image is listed")
     table.finish()
+    _require_listed(table, entries, files)
     return tuple(entries)
+
+
+def _require_listed(table: Table, entries: Sequence[Entry], files: frozenset[str]) -> None:
+    """Refuse an index that was cut off: images that are there, but in no row."""
+    named = {
+        item.strip() for _, row in table.rows for cell in row.values() for item in cell.split(";")
+    }
+    suffixes = {Path(entry.file).suffix for entry in entries}
+    left = sorted(file for file in files - named if Path(file).suffix in suffixes)
+    if left:
+        raise BenchError(
+            f"{table.path}: lists {len(entries)} images, and {len(left)} files that are there are "
+            f"in no line, the first: 'images/{left[0]}'; complete the index or move them away"
+        )
