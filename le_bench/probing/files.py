@@ -112,13 +112,14 @@ def image_dataset(
 
 
 def require_complete(
-    title: str, labels: Sequence[int], num_classes: int, per_class: int | None
+    title: str, labels: Sequence[int], classes: Sequence[str], per_class: int | None
 ) -> None:
     """Refuse a data set of which a part is missing, with the classes that are at fault.
 
-    `per_class` is the number of images that each class must have, None for any from 1 on.
+    `classes` are called as the data set's files call them. `per_class` is the number of images that
+    each class must have, None for any from 1 on.
     """
-    counts = [0] * num_classes
+    counts = [0] * len(classes)
     for label in labels:
         counts[label] += 1
     wanted = "at least one" if per_class is None else str(per_class)
@@ -128,11 +129,11 @@ def require_complete(
         if count == 0 or (per_class is not None and count != per_class)
     ]
     if wrong:
-        listed = ", ".join(f"class {number} has {counts[number]}" for number in wrong[:3])
+        listed = ", ".join(f"{classes[number]} has {counts[number]}" for number in wrong[:3])
         more = f" and {len(wrong) - 3} more classes" if len(wrong) > 3 else ""
-        total = f" ({num_classes * per_class:,} in all)" if per_class is not None else ""
+        total = f" ({len(classes) * per_class:,} in all)" if per_class is not None else ""
         raise BenchError(
-            f"{title}: {sum(counts):,} images, but each of its {num_classes} classes must have "
+            f"{title}: {sum(counts):,} images, but each of its {len(classes)} classes must have "
             f"{wanted}{total}; {listed}{more}; complete the data set, or say with `per_class` how "
             "many images of each class it has (0 for any number)"
         )

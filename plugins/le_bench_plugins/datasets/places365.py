@@ -86,13 +86,14 @@ class Places365Dataset(DatasetSource):
             )
         self._require_same([file for file, _ in listed])
         numbers = [number for _, number in listed]
-        require_complete(str(self.folder), numbers, NUM_CLASSES, self.per_class or None)
+        classes = [names[number] for number in range(NUM_CLASSES)]
+        require_complete(str(self.folder), numbers, classes, self.per_class or None)
         return image_dataset(
             "Places365 val",
             FileImages(tuple(self.folder / file for file, _ in listed)),
             splits=splits_of(self, len(listed)),
             labels=torch.tensor(numbers),
-            classes=tuple(names[number] for number in range(NUM_CLASSES)),
+            classes=tuple(classes),
             skip_unreadable=self.skip_unreadable,
         )
 
@@ -102,30 +103,37 @@ class Places365Dataset(DatasetSource):
             raise MissingFileError(f"{self.folder}: no such folder; {IMAGES}")
         there = set(find_images(self.folder))
         absent = [file for file in listed if file not in there]
-        if absent or len(there) != len(listed):
-            example = f", such as {absent[0]}" if absent else ""
+        extra = sorted(there.difference(listed))
+        if absent or extra:
+            faults = [
+                f"{len(files):,} {what}, such as {files[0]}"
+                for files, what in ((absent, "are not there"), (extra, "are not in the list"))
+                if files
+            ]
             raise BenchError(
-                f"{self.folder}: {len(there):,} images, but {self.labels} lists {len(listed):,}, "
-                f"of which {len(absent):,} are not there{example}; complete the data set"
+                f"{self.folder}: {len(there):,} images, but {self.labels} lists {len(listed):,}: "
+                f"{'; '.join(faults)}; complete the data set, and move away what is not of it"
             )
 
 
 def _pairs(path: Path, advice: str) -> list[tuple[str, int]]:
-    """A name and a number from each line."""
+    """A name and a number from each line that is not empty."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except FileNotFoundError:
         raise MissingFileError(f"{path}: no such file; {advice}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFileError(f"{path}: cannot be read ({error})") from error
     pairs: list[tuple[str, int]] = []
     for line, text in enumerate(lines, start=1):
-        name, _, number = text.strip().rpartition(" ")
-        if not name or not (number.isascii() and number.isdecimal()):
+        if not text.strip():
+            continue
+        *names, number = text.rsplit(maxsplit=1)
+        if not names or not (number.isascii() and number.isdecimal()):
             raise UnreadableFileError(
                 f"{path}, line {line}: '{text}' is not a name and a number; {advice}"
             )
-        pairs.append((name, int(number)))
+        pairs.append((names[0].strip(), int(number)))
     return pairs
 
 
