@@ -15,7 +15,7 @@ from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError, unknown_name
 from le_bench.folders import files_below
 from le_bench.probing.files import SUFFIXES, find_images, image_dataset
-from le_bench.probing.images import FileImages
+from le_bench.probing.images import REPLACE_OR_SKIP, FileImages
 from le_bench.probing.splits import splits_of
 from le_bench.types import ProbeDataset
 
@@ -55,7 +55,7 @@ class ImageFolderDataset(DatasetSource):
         if not self.folder.is_dir():
             raise MissingFileError(f"{self.folder}: no such folder; check the path")
         labelled = self._listed() if (self.folder / LABELS_FILE).is_file() else self._found()
-        images = FileImages(tuple(self.folder / path for path, _ in labelled))
+        images = FileImages(tuple(self.folder / path for path, _ in labelled), REPLACE_OR_SKIP)
         splits = splits_of(self, len(images))
         keys = sorted({label for _, label in labelled if label})
         if not keys:

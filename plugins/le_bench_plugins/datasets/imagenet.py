@@ -25,7 +25,7 @@ from le_bench.concepts.imagenet import (
 )
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
 from le_bench.probing.files import find_images, image_dataset, require_complete
-from le_bench.probing.images import FileImages
+from le_bench.probing.images import REPLACE_OR_SKIP, FileImages
 from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
 from le_bench.types import ProbeDataset, require
 
@@ -121,7 +121,7 @@ class ImageNetDataset(DatasetSource):
         require_complete(str(self.folder), labels, imagenet_wnids(), self.per_class or None)
         return image_dataset(
             "ImageNet val",
-            FileImages(tuple(self.folder / path for _, path in labelled)),
+            FileImages(tuple(self.folder / path for _, path in labelled), REPLACE_OR_SKIP),
             splits=splits_of(self, len(labels)),
             labels=torch.tensor(labels),
             classes=imagenet_classes(),

@@ -13,7 +13,7 @@ from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
 from le_bench.probing.files import find_images, image_dataset, require_complete
-from le_bench.probing.images import FileImages
+from le_bench.probing.images import REPLACE_OR_SKIP, FileImages
 from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
 from le_bench.types import ProbeDataset, require
 
@@ -90,7 +90,7 @@ class Places365Dataset(DatasetSource):
         require_complete(str(self.folder), numbers, classes, self.per_class or None)
         return image_dataset(
             "Places365 val",
-            FileImages(tuple(self.folder / file for file, _ in listed)),
+            FileImages(tuple(self.folder / file for file, _ in listed), REPLACE_OR_SKIP),
             splits=splits_of(self, len(listed)),
             labels=torch.tensor(numbers),
             classes=tuple(classes),

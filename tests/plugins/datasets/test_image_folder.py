@@ -193,7 +193,9 @@ def test_damaged_image_is_named_when_read(by_class: Path) -> None:
         images.read(range(10))
 
     assert str(caught.value).startswith(f"cannot read {path} (")
-    assert str(caught.value).endswith("); replace or remove what is damaged")
+    assert str(caught.value).endswith(
+        "); replace or remove what is damaged, or leave it out with `skip_unreadable = true`"
+    )
 
 
 def test_a_split_of_damaged_images(by_class: Path) -> None:

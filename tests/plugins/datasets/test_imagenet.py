@@ -171,7 +171,7 @@ def test_damaged_images_are_left_out_by_consent(some: Path) -> None:
     for split, rows in whole.splits.items():
         stay = [row - (row > 2) for row in rows.tolist() if row != 2]
         assert dataset.splits[split].tolist() == stay
-    with pytest.raises(UnreadableFileError, match="replace or remove what is damaged"):
+    with pytest.raises(UnreadableFileError, match="leave it out with `skip_unreadable"):
         ImageNetDataset(some, per_class=COUNT).load().images.read([2])
 
 
