@@ -14,6 +14,7 @@ from typing import Any
 from le_bench.components import Component
 from le_bench.digests import FileDigests
 from le_bench.errors import PluginError, UnreadableFileError
+from le_bench.folders import files_below
 from le_bench.types import ConceptSet
 
 DIGESTS = FileDigests()  # of this process
@@ -38,15 +39,16 @@ def digest(content: Any) -> str:
 
 
 def path_digest(path: Path, digests: FileDigests = DIGESTS) -> str:
-    """SHA-256 of a file, or of a folder's sorted relative names and contents.
+    """SHA-256 of a file, or of the sorted relative names and contents of all files in a folder.
 
-    The name and place of `path` itself do not matter. Unchanged files (same place, size, times of
-    change and inode) are not read again.
+    Of a folder's files those count that `files_below` gives: not hidden ones. The name and place
+    of `path` itself do not matter. Unchanged files (same place, size, times of change and inode)
+    are not read again.
 
     Raises UnreadableFileError if there is nothing or it cannot be read.
     """
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
+        files = [file for file in files_below(path) if file.is_file()]
         found = digest(
             [[file.relative_to(path).as_posix(), _file_digest(file, digests)] for file in files]
         )

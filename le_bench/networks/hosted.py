@@ -187,7 +187,12 @@ def weights_identity(file: HostedFile) -> str:
     return "not on this machine" if path is None else path_digest(path)
 
 
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE says that there is no network."""
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in OFFLINE
+
+
 def require_online() -> None:
     """Refuse to ask the network where HF_HUB_OFFLINE says there is none."""
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in OFFLINE:
+    if is_offline():
         raise OSError("HF_HUB_OFFLINE is set")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -33,13 +34,15 @@ LOAD_FAILURES = (
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
 PARALLEL_PREFIX = "module."
 LISTED = 5
+SAVE_TENSORS = "save the model's state_dict() with torch.save or safetensors"
+REFUSED = re.compile(r"GLOBAL ([\w.]+)")  # how torch names what it does not unpickle
 
 
-def read_torch_file(path: Path) -> Any:
+def read_torch_file(path: Path, advice: str = SAVE_TENSORS) -> Any:
     """What `torch.save` wrote, tensors and plain containers only, on the CPU.
 
-    A file that holds any other Python object is refused, since reading it could run its code.
-    Raises MissingFileError or UnreadableFileError.
+    A file that holds any other Python object is refused, since reading it could run its code; the
+    message names the object and ends in `advice`. Raises MissingFileError or UnreadableFileError.
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; check the path")
@@ -47,8 +50,7 @@ def read_torch_file(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except LOAD_FAILURES as error:
         raise UnreadableFileError(
-            f"{path}: this is no file of tensors alone ({_first_line(error)}); "
-            "save the model's state_dict() with torch.save or safetensors"
+            f"{path}: this is no file of tensors alone ({_reason(error)}); {advice}"
         ) from error
 
 
@@ -72,8 +74,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     )
     if not named or not content:
         raise UnreadableFileError(
-            f"{path}: this file holds no state dict (tensors by name); "
-            "save the model's state_dict() with torch.save or safetensors"
+            f"{path}: this file holds no state dict (tensors by name); {SAVE_TENSORS}"
         )
     if all(name.startswith(PARALLEL_PREFIX) for name in content):
         return {name.removeprefix(PARALLEL_PREFIX): value for name, value in content.items()}
@@ -123,6 +124,14 @@ def _listed(what: str, names: list[str]) -> str:
     """`3 missing (a, b, c)`, with the first few names only."""
     rest = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return f"{len(names)} {what} ({', '.join(names[:LISTED])}{rest})"
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a file; torch's own words on pickles advise to trust them."""
+    if not isinstance(error, UnpicklingError):
+        return _first_line(error)
+    refused = REFUSED.search(str(error))
+    return f"it holds {refused[1]}" if refused else "damaged, or written by another program"
 
 
 def _first_line(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from le_bench.errors import BenchError, UnreadableFileError
+from le_bench.folders import files_below
 from le_bench.probing.presence import labelled_dataset
 from le_bench.types import Images, ProbeDataset, Split
 
@@ -22,15 +22,11 @@ ANOTHER_FOLDER = "or give another path with --set dataset.folder=PATH"
 
 def find_images(folder: Path) -> list[str]:
     """Relative paths of all image files below a folder, sorted; hidden ones are left out."""
-    found: list[str] = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name).relative_to(folder).as_posix()
-            for name in names
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-        ]
-    return sorted(found)
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in files_below(folder)
+        if path.suffix.lower() in SUFFIXES
+    )
 
 
 class NamedImages(Images, Protocol):
@@ -85,7 +81,7 @@ def image_dataset(
 
     With `skip_unreadable` every image is decoded once, and those that cannot be are left out of
     images and splits and named in `unreadable`; `splits` count all images. Raises
-    UnreadableFileError if none is left.
+    UnreadableFileError if a split has none left.
     """
     dropped = unreadable_rows(images) if skip_unreadable else []
     unreadable = tuple(images.title(row) for row in dropped)
@@ -95,6 +91,13 @@ def image_dataset(
         if not kept:
             raise UnreadableFileError(f"{name}: none of its {len(images)} images can be read")
         splits = without_rows(splits, dropped)
+        empty = [split for split, rows in splits.items() if len(rows) == 0]
+        if empty:
+            raise UnreadableFileError(
+                f"{name}: no image of split {empty[0]} can be read; {len(dropped)} of all "
+                f"{len(images)} images are damaged, such as {unreadable[0]}; replace them, or "
+                "split the images otherwise"
+            )
         labels = None if labels is None else labels[kept]
         images = images.take(kept)
     if labels is None:
@@ -111,13 +114,14 @@ def image_dataset(
 
 
 def require_complete(
-    title: str, labels: Sequence[int], num_classes: int, per_class: int | None
+    title: str, labels: Sequence[int], classes: Sequence[str], per_class: int | None
 ) -> None:
     """Refuse a data set of which a part is missing, with the classes that are at fault.
 
-    `per_class` is the number of images that each class must have, None for any from 1 on.
+    `classes` are called as the data set's files call them. `per_class` is the number of images that
+    each class must have, None for any from 1 on.
     """
-    counts = [0] * num_classes
+    counts = [0] * len(classes)
     for label in labels:
         counts[label] += 1
     wanted = "at least one" if per_class is None else str(per_class)
@@ -127,11 +131,11 @@ def require_complete(
         if count == 0 or (per_class is not None and count != per_class)
     ]
     if wrong:
-        listed = ", ".join(f"class {number} has {counts[number]}" for number in wrong[:3])
+        listed = ", ".join(f"{classes[number]} has {counts[number]}" for number in wrong[:3])
         more = f" and {len(wrong) - 3} more classes" if len(wrong) > 3 else ""
-        total = f" ({num_classes * per_class:,} in all)" if per_class is not None else ""
+        total = f" ({len(classes) * per_class:,} in all)" if per_class is not None else ""
         raise BenchError(
-            f"{title}: {sum(counts):,} images, but each of its {num_classes} classes must have "
+            f"{title}: {sum(counts):,} images, but each of its {len(classes)} classes must have "
             f"{wanted}{total}; {listed}{more}; complete the data set, or say with `per_class` how "
             "many images of each class it has (0 for any number)"
         )

@@ -24,6 +24,8 @@ DECODE_FAILURES = (
     Image.DecompressionBombError,
 )
 LISTED = 10
+REPLACE = "replace or remove what is damaged"
+REPLACE_OR_SKIP = f"{REPLACE}, or leave it out with `skip_unreadable = true`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +77,10 @@ class EncodedImages:
 
 @dataclass(frozen=True, eq=False)
 class FileImages:
-    """Image files, read when needed, whatever their mode, as RGB."""
+    """Image files, read when needed, whatever their mode, as RGB; `advice` ends errors."""
 
     paths: tuple[Path, ...]
+    advice: str = REPLACE
 
     def __len__(self) -> int:
         """Number of images."""
@@ -85,7 +88,7 @@ class FileImages:
 
     def read(self, rows: Sequence[int]) -> list[np.ndarray]:
         """These rows, decoded. Raises UnreadableFileError that names the damaged ones."""
-        return read_each(rows, lambda row: decode_image(self.paths[row]), self.title)
+        return read_each(rows, lambda row: decode_image(self.paths[row]), self.title, self.advice)
 
     def title(self, row: int) -> str:
         """The file of an image."""
@@ -93,7 +96,7 @@ class FileImages:
 
     def take(self, rows: Sequence[int]) -> FileImages:
         """Some of the images, numbered anew."""
-        return FileImages(tuple(self.paths[row] for row in rows))
+        return FileImages(tuple(self.paths[row] for row in rows), self.advice)
 
 
 def decode_image(source: Path | io.BytesIO) -> np.ndarray:
@@ -106,12 +109,15 @@ def decode_image(source: Path | io.BytesIO) -> np.ndarray:
 
 
 def read_each(
-    rows: Sequence[int], decode: Callable[[int], np.ndarray], title: Callable[[int], str]
+    rows: Sequence[int],
+    decode: Callable[[int], np.ndarray],
+    title: Callable[[int], str],
+    advice: str = REPLACE,
 ) -> list[np.ndarray]:
     """These rows, decoded one by one.
 
     Raises one UnreadableFileError with the titles of all for which `decode` raises one of
-    DECODE_FAILURES.
+    DECODE_FAILURES, and `advice`.
     """
     pixels: list[np.ndarray] = []
     faults: list[str] = []
@@ -126,6 +132,6 @@ def read_each(
     if faults:
         rest = f"; and {len(faults) - LISTED} more" if len(faults) > LISTED else ""
         raise UnreadableFileError(
-            f"cannot read {'; '.join(faults[:LISTED])}{rest}; replace or remove what is damaged"
+            f"cannot read {'; '.join(faults[:LISTED])}{rest}; {advice}"
         ) from cause
     return pixels

@@ -85,8 +85,10 @@ def labelled_dataset(
 ) -> ProbeDataset:
     """A probe dataset whose ground truth and vocabulary are its classes and superclasses.
 
-    Superclasses are sorted by name: cache keys do not see the order of a table.
+    Names of classes have no spaces around them, like those of concept sets. Superclasses are
+    sorted by name: cache keys do not see the order of a table.
     """
+    classes = tuple(each.strip() for each in classes)
     presence = label_presence(labels, classes, dict(sorted(superclasses.items())))
     return ProbeDataset(
         name,

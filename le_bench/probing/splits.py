@@ -21,6 +21,10 @@ AUTHORS = (
     "stands before Linear-Explanations in this path"
 )
 HOW_TO_GET_IDS: Mapping[str, str] = {f"{split}_ids": AUTHORS for split in SPLITS}
+FORMS = (
+    "give a .txt file with one number a line, or a .npy or .pt file of a one-dimensional integer "
+    "array"
+)
 TENTHS: Mapping[Split, int] = {"train": 7, "val": 1, "test": 2}
 
 
@@ -131,10 +135,10 @@ def read_rows(path: Path) -> Tensor:
         if path.suffix == ".npy":
             rows = np.load(path, allow_pickle=False)
         elif path.suffix in (".pt", ".pth"):
-            rows = np.asarray(read_torch_file(path))
+            rows = np.asarray(read_torch_file(path, FORMS))
         else:
             rows = np.array([int(line) for line in path.read_text().split()], dtype=np.int64)
-    except (ValueError, OverflowError, OSError, EOFError) as error:
+    except (ValueError, OverflowError, OSError, EOFError, TypeError, RuntimeError) as error:
         raise _no_rows(path) from error
     if rows.ndim != 1 or len(rows) == 0 or not np.issubdtype(rows.dtype, np.integer):
         raise _no_rows(path)
@@ -142,7 +146,4 @@ def read_rows(path: Path) -> Tensor:
 
 
 def _no_rows(path: Path) -> UnreadableFileError:
-    return UnreadableFileError(
-        f"{path}: this is no list of row numbers; give a .txt file with one number a line, or a "
-        ".npy or .pt file of a one-dimensional integer array"
-    )
+    return UnreadableFileError(f"{path}: this is no list of row numbers; {FORMS}")

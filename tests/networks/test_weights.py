@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,15 +112,33 @@ class Payload:
 
 
 @pytest.mark.parametrize("reader", [read_weights, read_torch_file])
-def test_code_in_a_file_is_never_run(tmp_path: Path, reader: object) -> None:
+def test_code_in_a_file_is_never_run(tmp_path: Path, reader: Callable[[Path], object]) -> None:
     """A malicious file is refused and leaves no trace."""
     canary, path = tmp_path / "canary", tmp_path / "weights.pt"
     torch.save({"w": Payload(canary)}, path)
 
-    with pytest.raises(UnreadableFileError, match=f"^{path}: this is no file of tensors alone"):
+    with pytest.raises(UnreadableFileError) as caught:
         reader(path)
 
     assert not canary.exists()
+    assert str(caught.value) == (
+        f"{path}: this is no file of tensors alone (it holds {os.system.__module__}.system); save "
+        "the model's state_dict() with torch.save or safetensors"
+    )
+
+
+def test_damaged_pickles_are_named_in_our_words(tmp_path: Path) -> None:
+    """Torch would advise to read the file without its guard."""
+    path = tmp_path / "weights.pt"
+    path.write_bytes(b"not torch")
+
+    with pytest.raises(UnreadableFileError) as caught:
+        read_torch_file(path)
+
+    assert str(caught.value) == (
+        f"{path}: this is no file of tensors alone (damaged, or written by another program); save "
+        "the model's state_dict() with torch.save or safetensors"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x02.", b"PK\x03\x04"])

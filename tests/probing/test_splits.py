@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,31 @@ def test_row_numbers_are_one_line_of_integers(tmp_path: Path, array: np.ndarray)
     assert str(caught.value) == (
         f"{path}: this is no list of row numbers; give a .txt file with one number a line, or a "
         ".npy or .pt file of a one-dimensional integer array"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (torch.arange(3).bfloat16(), "this is no list of row numbers"),
+        (torch.arange(3.0, requires_grad=True), "this is no list of row numbers"),
+        (
+            argparse.Namespace(rows=[1]),
+            "this is no file of tensors alone (it holds argparse.Namespace)",
+        ),
+    ],
+)
+def test_other_things_in_torch_files(tmp_path: Path, content: object, said: str) -> None:
+    """Each is refused with what a file of row numbers is."""
+    path = tmp_path / "ids.pt"
+    torch.save(content, path)
+
+    with pytest.raises(UnreadableFileError) as caught:
+        read_rows(path)
+
+    assert str(caught.value) == (
+        f"{path}: {said}; give a .txt file with one number a line, or a .npy or .pt file of a "
+        "one-dimensional integer array"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,7 @@ from le_bench.concepts.imagenet import (
 )
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
 from le_bench.probing.files import ANOTHER_FOLDER, find_images, image_dataset, require_complete
-from le_bench.probing.images import FileImages
+from le_bench.probing.images import REPLACE_OR_SKIP, FileImages
 from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
 from le_bench.types import ProbeDataset, require
 
@@ -111,13 +112,19 @@ class ImageNetDataset(DatasetSource):
                 f"{self.folder}: no image in this folder; {IMAGES}, {ANOTHER_FOLDER}"
             )
         number = {wnid: place for place, wnid in enumerate(imagenet_wnids())}
-        labelled = self._flat(paths, number) if "/" not in paths[0] else self._sorted(paths, number)
+        flat = [path for path in paths if "/" not in path]
+        if flat and len(flat) < len(paths):
+            raise BenchError(
+                f"{self.folder}: {len(flat)} images lie beside folders of images, such as "
+                f"{flat[0]}; move each into the folder of its class, or all into this one"
+            )
+        labelled = self._flat(paths, number) if flat else self._sorted(paths, number)
         labelled.sort()
         labels = [label for label, _ in labelled]
-        require_complete(str(self.folder), labels, len(number), self.per_class or None)
+        require_complete(str(self.folder), labels, imagenet_wnids(), self.per_class or None)
         return image_dataset(
             "ImageNet val",
-            FileImages(tuple(self.folder / path for _, path in labelled)),
+            FileImages(tuple(self.folder / path for _, path in labelled), REPLACE_OR_SKIP),
             splits=splits_of(self, len(labels)),
             labels=torch.tensor(labels),
             classes=imagenet_classes(),
@@ -127,11 +134,11 @@ class ImageNetDataset(DatasetSource):
 
     def _sorted(self, paths: list[str], number: Mapping[str, int]) -> list[tuple[int, str]]:
         """Label and path in the layout of a folder a class."""
-        folders = sorted({path.split("/")[0] if "/" in path else "" for path in paths})
+        folders = sorted({path.split("/")[0] for path in paths})
         foreign = [folder for folder in folders if folder not in number]
         if foreign:
             raise BenchError(
-                f"{self.folder}: '{foreign[0] or paths[0]}' is not the WordNet number of one of "
+                f"{self.folder}: '{foreign[0]}' is not the WordNet number of one of "
                 f"ImageNet's 1,000 classes, such as n01440764; {len(foreign)} such entries; give "
                 "the folder that holds the classes of the validation images and nothing else"
             )
@@ -155,13 +162,22 @@ class ImageNetDataset(DatasetSource):
         else:
             truth = _listed_labels(self.ground_truth, number)
         known = {path: truth.get(path, truth.get(Path(path).stem)) for path in paths}
-        absent = [path for path, label in known.items() if label is None]
-        if absent or len(truth) != len(paths):
-            example = f", such as {absent[0]}" if absent else ""
+        unknown = [path for path, label in known.items() if label is None]
+        names = {*paths, *(Path(path).stem for path in paths)}
+        absent = [name for name in truth if name not in names]
+        if len(truth) != len(paths) or unknown or absent:
+            faults = [
+                f"{len(rows)} {fault}, such as {rows[0]}"
+                for rows, fault in (
+                    (unknown, "images are not in the list"),
+                    (absent, "are not there"),
+                )
+                if rows
+            ]
+            what = "; ".join(faults) or "several differ in their suffix alone"
             raise BenchError(
                 f"{self.folder}: {len(paths):,} images, but {self.ground_truth} tells of "
-                f"{len(truth):,}, and {len(absent)} images are not among them{example}; complete "
-                "the data set or give the list of these images"
+                f"{len(truth):,}: {what}; complete the data set or give the list of these images"
             )
         return [(label, path) for path, label in known.items() if label is not None]
 
@@ -205,7 +221,7 @@ def _listed_labels(path: Path, number: Mapping[str, int]) -> dict[str, int]:
     """Labels by file or file without suffix, from lines of a file and its class."""
     labels: dict[str, int] = {}
     for line, text in enumerate(_lines(path), start=1):
-        cells = next(csv.reader([text.replace("\t", ",").replace(" ", ",")]))
+        cells = next(csv.reader([re.sub(r"[\s,]+", ",", text)]))
         if line == 1 and cells[0] == "ImageId":
             continue
         name, key = cells[0].rsplit("/", 1)[-1], cells[1] if len(cells) > 1 else ""
@@ -224,7 +240,7 @@ def _listed_labels(path: Path, number: Mapping[str, int]) -> dict[str, int]:
 def _lines(path: Path) -> list[str]:
     """Lines of text that are not empty."""
     try:
-        return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
     except FileNotFoundError:
         raise MissingFileError(f"{path}: no such file; {TRUTH}") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -13,7 +13,7 @@ from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
 from le_bench.probing.files import ANOTHER_FOLDER, find_images, image_dataset, require_complete
-from le_bench.probing.images import FileImages
+from le_bench.probing.images import REPLACE_OR_SKIP, FileImages
 from le_bench.probing.splits import HOW_TO_GET_IDS, splits_of
 from le_bench.types import ProbeDataset, require
 
@@ -86,13 +86,14 @@ class Places365Dataset(DatasetSource):
             )
         self._require_same([file for file, _ in listed])
         numbers = [number for _, number in listed]
-        require_complete(str(self.folder), numbers, NUM_CLASSES, self.per_class or None)
+        classes = [names[number] for number in range(NUM_CLASSES)]
+        require_complete(str(self.folder), numbers, classes, self.per_class or None)
         return image_dataset(
             "Places365 val",
-            FileImages(tuple(self.folder / file for file, _ in listed)),
+            FileImages(tuple(self.folder / file for file, _ in listed), REPLACE_OR_SKIP),
             splits=splits_of(self, len(listed)),
             labels=torch.tensor(numbers),
-            classes=tuple(names[number] for number in range(NUM_CLASSES)),
+            classes=tuple(classes),
             skip_unreadable=self.skip_unreadable,
         )
 
@@ -109,30 +110,37 @@ class Places365Dataset(DatasetSource):
                 f"{self.folder}: the images that {self.labels} lists are not in this folder but in "
                 f"{deeper}; give that one with --set dataset.folder={deeper}"
             )
-        if absent or len(there) != len(listed):
-            example = f", such as {absent[0]}" if absent else ""
+        extra = sorted(there.difference(listed))
+        if absent or extra:
+            faults = [
+                f"{len(files):,} {what}, such as {files[0]}"
+                for files, what in ((absent, "are not there"), (extra, "are not in the list"))
+                if files
+            ]
             raise BenchError(
-                f"{self.folder}: {len(there):,} images, but {self.labels} lists {len(listed):,}, "
-                f"of which {len(absent):,} are not there{example}; complete the data set"
+                f"{self.folder}: {len(there):,} images, but {self.labels} lists {len(listed):,}: "
+                f"{'; '.join(faults)}; complete the data set, and move away what is not of it"
             )
 
 
 def _pairs(path: Path, advice: str) -> list[tuple[str, int]]:
-    """A name and a number from each line."""
+    """A name and a number from each line that is not empty."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except FileNotFoundError:
         raise MissingFileError(f"{path}: no such file; {advice}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFileError(f"{path}: cannot be read ({error})") from error
     pairs: list[tuple[str, int]] = []
     for line, text in enumerate(lines, start=1):
-        name, _, number = text.strip().rpartition(" ")
-        if not name or not (number.isascii() and number.isdecimal()):
+        if not text.strip():
+            continue
+        *names, number = text.rsplit(maxsplit=1)
+        if not names or not (number.isascii() and number.isdecimal()):
             raise UnreadableFileError(
                 f"{path}, line {line}: '{text}' is not a name and a number; {advice}"
             )
-        pairs.append((name, int(number)))
+        pairs.append((names[0].strip(), int(number)))
     return pairs
 
 

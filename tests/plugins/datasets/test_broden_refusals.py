@@ -59,6 +59,11 @@ def remove(file: str) -> Callable[[Path], None]:
             "line 2: there is no file 'images/../secret.jpg'",
         ),
         (
+            edit("index.csv", "ade/2.jpg,train", "ade/0.jpg,train"),
+            "index.csv",
+            "line 4: 'ade/0.jpg' is listed before, in line 2",
+        ),
+        (
             edit("index.csv", "0.jpg,train,12", "0.jpg,12"),
             "index.csv",
             "line 2: the number of cells",
@@ -116,6 +121,20 @@ def test_malformed_folders_are_refused(
         BrodenDataset(broden).load()
 
     assert str(caught.value).startswith(f"{broden / file}: {message}")
+
+
+def test_half_an_index_is_refused(broden: Path) -> None:
+    """Images that are in no row; label maps of categories that are not read are in one."""
+    path = broden / "index.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:9]))
+
+    with pytest.raises(BenchError) as caught:
+        BrodenDataset(broden, ("color",)).load()
+
+    assert str(caught.value) == (
+        f"{path}: lists 8 images, and 4 files that are there are in no line, the first: "
+        "'images/ade/10.jpg'; complete the index or move them away"
+    )
 
 
 def test_half_a_folder_is_refused_as_a_whole(broden: Path) -> None:

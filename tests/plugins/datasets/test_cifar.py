@@ -100,14 +100,19 @@ def test_torchvision_sees_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert ours.labels.tolist() == theirs.targets
 
 
-def test_binary_and_python_3_pickles_are_the_same(tmp_path: Path) -> None:
-    """Three ways in which the same data may lie on a disk."""
-    binary = tmp_path / "cifar-100-binary"
+def write_binary(binary: Path) -> Path:
+    """The binary version of CIFAR-100, its test images alone."""
     binary.mkdir()
     (binary / "fine_label_names.txt").write_text("\n".join(FINE))
     (binary / "coarse_label_names.txt").write_text("\n".join(COARSE))
     labels = np.stack([LABELS // 5, LABELS], 1).astype(np.uint8)
     (binary / "test.bin").write_bytes(np.concatenate([labels, PIXELS], 1).tobytes())
+    return binary
+
+
+def test_binary_and_python_3_pickles_are_the_same(tmp_path: Path) -> None:
+    """Three ways in which the same data may lie on a disk."""
+    binary = write_binary(tmp_path / "cifar-100-binary")
     new = write_cifar100(tmp_path / "new", lambda content: pickle.dumps(content, protocol=2))
     old = write_cifar100(tmp_path / "old")
 
@@ -221,3 +226,39 @@ def test_missing_folders_and_files(tmp_path: Path) -> None:
     (tmp_path / "test_batch").write_bytes(as_python_2({"data": PIXELS, "labels": [1]}))
     with pytest.raises(UnreadableFileError, match="does not have 3072 bytes and a label for each"):
         CIFARDataset(tmp_path).load()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("coarse_label_names.txt", None, "no such file"),
+        ("coarse_label_names.txt", b"caf\xe9", "is no UTF-8 text (unexpected end of data)"),
+        ("test.bin", None, "no such file"),
+        ("test.bin", b"", "0 bytes are not a whole number of images of 3,074"),
+    ],
+)
+def test_faulty_files_of_the_binary_version(
+    tmp_path: Path, file: str, content: bytes | None, said: str
+) -> None:
+    """Each is named in one message."""
+    path = write_binary(tmp_path / "cifar-100-binary") / file
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(BenchError) as caught:
+        CIFARDataset(path.parent).load()
+
+    assert str(caught.value) == f"{path}: {said}; unpack the archive again"
+
+
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    """It cannot be read, whatever the version."""
+    path = write_binary(tmp_path / "cifar-100-binary") / "test.bin"
+    path.unlink()
+    path.mkdir()
+
+    with pytest.raises(UnreadableFileError) as caught:
+        CIFARDataset(path.parent).load()
+
+    assert str(caught.value) == f"{path}: cannot be read (Is a directory); unpack the archive again"

@@ -10,11 +10,13 @@ import huggingface_hub.constants
 import numpy as np
 import pyarrow as pa
 import pytest
+from huggingface_hub.utils import filter_repo_objects
 from PIL import Image
 from pyarrow import parquet
 
-from le_bench.errors import MissingFileError
+from le_bench.errors import BenchError, MissingFileError
 from le_bench.fingerprint import fingerprint
+from le_bench_plugins.datasets.parquet import plugin
 from le_bench_plugins.datasets.parquet.plugin import HubDataset
 
 COMMIT = "0b2714987fa478483af9968de7c934580d0bb9a2"
@@ -77,12 +79,14 @@ def test_the_key_holds_revision_and_content(hub: Path) -> None:
 def test_missing_tables_say_what_to_fetch(hub: Path) -> None:
     """One message, whether planned, fetched without network or loaded; also for another split."""
     put_table(hub, "plain_text/test-00000-of-00001.parquet")
+    put_table(hub, "plain_text/val-00000-of-00002.parquet")
     source = HubDataset(CIFAR, COMMIT, "train", image="img")
     message = (
-        f"hf-dataset {CIFAR}: split 'train' is not on this machine; `le-bench run` fetches it if "
-        f"it has network; by hand: run `hf download {CIFAR} "
-        f"--repo-type dataset --revision {COMMIT} --include '*.parquet'` where there is network "
-        "and copy its cache folder here (`HF_HOME` names it, else ~/.cache/huggingface)"
+        f"hf-dataset {CIFAR}: split 'train' is not on this machine (here: plain_text/test, "
+        "plain_text/val); `le-bench run` fetches it if it has network; by hand: run "
+        f"`hf download {CIFAR} --repo-type dataset --revision {COMMIT} --include '*.parquet'` "
+        "where there is network and copy its cache folder here (`HF_HOME` names it, else "
+        "~/.cache/huggingface)"
     )
 
     with pytest.raises(MissingFileError) as fetching:
@@ -101,7 +105,107 @@ def test_half_a_split_is_missing(hub: Path) -> None:
 
     missing = HubDataset(CIFAR, COMMIT, "train").missing()
 
-    assert missing.startswith(f"hf-dataset {CIFAR}: split 'train' is not on this machine; ")
+    assert missing.startswith(
+        f"hf-dataset {CIFAR}: split 'train' is not on this machine as a whole; run `hf download "
+    )
+
+
+def test_half_of_another_split_does_not_matter(hub: Path) -> None:
+    """Only the split that is named must be whole."""
+    put_table(hub, "data/train-00001-of-00002.parquet")
+    put_table(hub, "data/test-00000-of-00001.parquet")
+
+    missing = HubDataset(CIFAR, COMMIT, "test").missing()
+
+    assert missing == ""
+
+
+def test_a_split_of_two_configurations_is_unclear(hub: Path) -> None:
+    """No download would help, so that the message names both."""
+    put_table(hub, "a/test-00000-of-00001.parquet")
+    put_table(hub, "b/test-00000-of-00001.parquet")
+
+    with pytest.raises(BenchError) as caught:
+        HubDataset(CIFAR, COMMIT, "test").fetch()
+
+    assert str(caught.value) == (
+        f"hf-dataset {CIFAR}: split 'test' is there 2 times: a/test, b/test; give one of these as "
+        "`split`"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["test.parquet", "data/test.parquet", "c/test/0000.parquet", "a/test-00000-of-00001.parquet"],
+)
+def test_every_form_of_a_split_is_fetched(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The patterns of the download match what is read then."""
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+
+    def download(_dataset: str, *, allow_patterns: list[str], **_options: str) -> None:
+        for each in filter_repo_objects([name, "train.parquet"], allow_patterns=allow_patterns):
+            put_table(hub, each)
+
+    monkeypatch.setattr(plugin, "snapshot_download", download)
+    source = HubDataset(CIFAR, COMMIT, "test", image="img")
+
+    source.fetch()
+
+    assert len(source.load().images) == 10
+
+
+def test_a_split_without_a_number_of_parts_is_completed(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether `0000.parquet` is all only Hugging Face knows."""
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    put_table(hub, "plain_text/test/0000.parquet")
+    monkeypatch.setattr(
+        plugin,
+        "snapshot_download",
+        lambda *_names, **_options: put_table(hub, "plain_text/test/0001.parquet"),
+    )
+    source = HubDataset(CIFAR, COMMIT, "test", image="img")
+
+    source.fetch()
+
+    assert len(source.load().images) == 20
+
+
+def test_a_split_that_may_be_half_needs_consent(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without network it is refused; HF_HUB_OFFLINE takes what is here."""
+    put_table(hub, "plain_text/test/0000.parquet")
+    source = HubDataset(CIFAR, COMMIT, "test", image="img")
+
+    def download(*_names: str, **_options: object) -> None:
+        raise OSError("no route")
+
+    monkeypatch.setattr(plugin, "snapshot_download", download)
+    source.fetch()
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    with pytest.raises(MissingFileError) as caught:
+        source.fetch()
+
+    assert str(caught.value) == (
+        f"hf-dataset {CIFAR}: the names of the files here do not say whether split 'test' is "
+        "whole; set HF_HUB_OFFLINE=1 to take it for whole (the download failed: no route)"
+    )
+
+
+def test_a_split_that_the_repository_lacks(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there is named after the download too."""
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    put_table(hub, "test-00000-of-00001.parquet")
+    monkeypatch.setattr(plugin, "snapshot_download", lambda *_names, **_options: None)
+
+    with pytest.raises(MissingFileError) as caught:
+        HubDataset(CIFAR, COMMIT, "tset").fetch()
+
+    assert str(caught.value).startswith(
+        f"hf-dataset {CIFAR}: split 'tset' is not on this machine (here: test); run `hf download "
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from le_bench.errors import BenchError, MissingFileError, UnreadableFileError
+from le_bench.fingerprint import fingerprint
+from le_bench.probing.images import FileImages
 from le_bench_plugins.datasets.image_folder import ImageFolderDataset
 
 
@@ -108,6 +110,15 @@ def test_list_of_labels(tmp_path: Path) -> None:
             "line 3: there is no file 'all/77.png'; line 4: file or label is empty; mend the list",
         ),
         (
+            "file,label\nall/0.png,tench, Tinca tinca\nall/1.png, \n",
+            "line 2: too many cells; put a label that has commas in double quotes; line 3: file or "
+            "label is empty; mend the list",
+        ),
+        (
+            "file,label\n\nall/0.png,cat\nall/1.png,cat\n./all/0.png,dog\n",
+            "line 5: './all/0.png' is listed before, in line 3; mend the list",
+        ),
+        (
             "file,label\n" + "x,cat\n" * 7,
             "; ".join(f"line {n}: there is no file 'x'" for n in range(2, 7))
             + "; and 2 more; mend the list",
@@ -122,6 +133,45 @@ def test_faulty_lists_are_refused_as_a_whole(tmp_path: Path, text: str, message:
         ImageFolderDataset(folder).load()
 
     assert str(caught.value) == f"{folder / 'labels.csv'}: {message}"
+
+
+def test_every_image_is_in_the_key(tmp_path: Path) -> None:
+    """Whatever the folder and its list lead to, also by links, changes the key if it changes."""
+    for number in range(10):
+        draw(tmp_path / "elsewhere" / f"{number}.png", number)
+        draw(tmp_path / "data" / "plain" / f"{number}.png", number)
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "plain" / "x.png").symlink_to(tmp_path / "elsewhere" / "0.png")
+    source = ImageFolderDataset(tmp_path / "data")
+    rows = [f"./plain/{number}.png,cat\n" for number in range(10)]
+    text = "file,label\nlinked/0.png,dog\nplain/x.png,dog\n" + "".join(rows)
+
+    for _ in ("a folder a class", "a list"):
+        before = fingerprint(source, {})
+        images = source.load().images
+        assert isinstance(images, FileImages)
+        for path in images.paths:
+            content = path.read_bytes()
+            path.write_bytes(content[:-1])
+            assert fingerprint(source, {}) != before, path
+            path.write_bytes(content)
+        (tmp_path / "data" / "labels.csv").write_text(text)
+
+
+def test_listed_images_beyond_the_key_are_refused(tmp_path: Path) -> None:
+    """Hidden files and files outside enter no key."""
+    folder = write_list(tmp_path / "data", "file,label\n../x.png,cat\nall/.x.png,dog\n")
+    draw(tmp_path / "x.png", 0)
+    draw(folder / "all" / ".x.png", 0)
+
+    with pytest.raises(BenchError) as caught:
+        ImageFolderDataset(folder).load()
+
+    assert str(caught.value) == (
+        f"{folder / 'labels.csv'}: line 2: '../x.png' is hidden or no plain path below the folder, "
+        "so that its changes would go unnoticed; line 3: 'all/.x.png' is hidden or no plain path "
+        "below the folder, so that its changes would go unnoticed; mend the list"
+    )
 
 
 def test_list_in_another_encoding_is_named(tmp_path: Path) -> None:
@@ -143,7 +193,55 @@ def test_damaged_image_is_named_when_read(by_class: Path) -> None:
         images.read(range(10))
 
     assert str(caught.value).startswith(f"cannot read {path} (")
-    assert str(caught.value).endswith("); replace or remove what is damaged")
+    assert str(caught.value).endswith(
+        "); replace or remove what is damaged, or leave it out with `skip_unreadable = true`"
+    )
+
+
+def test_a_split_of_damaged_images(by_class: Path) -> None:
+    """Leaving images out may leave none in a split, which says so."""
+    damaged = by_class / "n01" / "more" / "0.PNG"
+    damaged.write_bytes(b"")
+    for split, rows in {"train": "1 2 3 4 5", "val": "0", "test": "6 7 8 9"}.items():
+        (by_class / f"{split}.txt").write_text(rows)
+    ids = {f"{split}_ids": by_class / f"{split}.txt" for split in ("train", "val", "test")}
+
+    with pytest.raises(UnreadableFileError) as caught:
+        ImageFolderDataset(by_class, skip_unreadable=True, **ids).load()
+
+    assert str(caught.value) == (
+        f"{by_class.name}: no image of split val can be read; 1 of all 10 images are damaged, such "
+        f"as {damaged}; replace them, or split the images otherwise"
+    )
+
+
+def test_spaces_around_names_make_no_class(tmp_path: Path) -> None:
+    """In a list as in names of folders and better names."""
+    rows = [f"all/{number}.png,{'cat ' if number % 2 else ' cat'}\n" for number in range(10)]
+    folder = write_list(tmp_path, "file,label\n" + "".join(rows))
+    listed = ImageFolderDataset(folder, class_names={"cat": " tomcat "}).load()
+    (folder / "labels.csv").unlink()
+    (folder / "all").rename(folder / " cat")
+
+    by_folder = ImageFolderDataset(folder).load()
+
+    assert listed.classes == listed.vocabulary == ("tomcat",)
+    assert by_folder.classes == ("cat",)
+
+
+def test_folders_without_images_are_refused(by_class: Path) -> None:
+    """An empty class would be none, and the numbers of all others would move."""
+    for name in ("n03", "n04", ".git"):
+        (by_class / name).mkdir()
+    (by_class / "n03" / "notes.txt").write_text("")
+
+    with pytest.raises(BenchError) as caught:
+        ImageFolderDataset(by_class).load()
+
+    assert str(caught.value) == (
+        f"{by_class}: 2 folders have no image, the first: 'n03'; complete the data set or move "
+        "away what is no class"
+    )
 
 
 def test_images_beside_folders_are_refused(by_class: Path) -> None:

@@ -93,6 +93,7 @@ def test_a_folder_a_class(by_class: Path) -> None:
         ("{name} {label}", ""),
         ("{name}\t{wnid}", ""),
         ("val/{name} {wnid}", ""),
+        ("{name}  {label}", "\ufeff"),
         ("{stem},{wnid} 1 2 3 4", "ImageId,PredictionString\n"),
     ],
 )
@@ -170,7 +171,7 @@ def test_damaged_images_are_left_out_by_consent(some: Path) -> None:
     for split, rows in whole.splits.items():
         stay = [row - (row > 2) for row in rows.tolist() if row != 2]
         assert dataset.splits[split].tolist() == stay
-    with pytest.raises(UnreadableFileError, match="replace or remove what is damaged"):
+    with pytest.raises(UnreadableFileError, match="leave it out with `skip_unreadable"):
         ImageNetDataset(some, per_class=COUNT).load().images.read([2])
 
 
@@ -182,15 +183,17 @@ def test_one_image_too_few(some: Path) -> None:
         ImageNetDataset(some, per_class=COUNT).load()
 
     assert str(caught.value) == (
-        f"{some}: 1,999 images, but each of its 1000 classes must have 2 (2,000 in all); class 7 "
-        "has 1; complete the data set, or say with `per_class` how many images of each class it "
-        "has (0 for any number)"
+        f"{some}: 1,999 images, but each of its 1000 classes must have 2 (2,000 in all); "
+        f"{imagenet_wnids()[7]} has 1; complete the data set, or say with `per_class` how many "
+        "images of each class it has (0 for any number)"
     )
 
 
 def test_the_usual_number_of_images_is_expected(by_class: Path) -> None:
     """Without `per_class` it is 50,000."""
-    with pytest.raises(BenchError, match=r"must have 50 \(50,000 in all\); class 0 has 2, class 1"):
+    with pytest.raises(
+        BenchError, match=r"must have 50 \(50,000 in all\); n01440764 has 2, n01443537 h"
+    ):
         ImageNetDataset(by_class).load()
 
 
@@ -261,5 +264,50 @@ def test_faulty_lists(flat: Path, tmp_path: Path) -> None:
             ImageNetDataset(flat, path).load()
         assert str(caught.value) == f"{path}{message}"
     path.write_text("ILSVRC2012_val_00000001.JPEG 0\n")
-    with pytest.raises(BenchError, match=r"2,000 images, but .* tells of 1, and 1999 images are"):
+    with pytest.raises(BenchError) as other:
         ImageNetDataset(flat, path).load()
+    assert str(other.value) == (
+        f"{flat}: 2,000 images, but {path} tells of 1: 1999 images are not in the list, such as "
+        "ILSVRC2012_val_00000002.JPEG; complete the data set or give the list of these images"
+    )
+
+
+@pytest.mark.parametrize("line", ["{name} {label}", "{stem} {label}"])
+def test_a_file_that_is_gone_is_named(flat: Path, tmp_path: Path, line: str) -> None:
+    """Whether or not the list has suffixes."""
+    folder = tmp_path / "val"
+    shutil.copytree(flat, folder, copy_function=lambda a, b: Path(b).hardlink_to(a))
+    (folder / "ILSVRC2012_val_00000007.JPEG").unlink()
+    path = written(tmp_path / "val.txt", line)
+
+    with pytest.raises(BenchError, match=r": 1 are not there, such as ILSVRC2012_val_00000007"):
+        ImageNetDataset(folder, path, per_class=COUNT).load()
+
+
+def test_images_of_one_name(flat: Path, tmp_path: Path) -> None:
+    """A list without suffixes cannot tell them apart."""
+    folder = tmp_path / "val"
+    shutil.copytree(flat, folder, copy_function=lambda a, b: Path(b).hardlink_to(a))
+    write_jpeg(folder / "ILSVRC2012_val_00000007.jpg", 0)
+    path = written(tmp_path / "val.txt", "{stem} {label}")
+
+    with pytest.raises(BenchError) as caught:
+        ImageNetDataset(folder, path, per_class=0).load()
+
+    assert str(caught.value) == (
+        f"{folder}: 2,001 images, but {path} tells of 2,000: several differ in their suffix alone; "
+        "complete the data set or give the list of these images"
+    )
+
+
+def test_images_beside_folders_of_classes(some: Path) -> None:
+    """A stray image, or those that an interrupted sorting has left."""
+    write_jpeg(some / "x.JPEG", 0)
+
+    with pytest.raises(BenchError) as caught:
+        ImageNetDataset(some, per_class=COUNT).load()
+
+    assert str(caught.value) == (
+        f"{some}: 1 images lie beside folders of images, such as x.JPEG; move each into the folder "
+        "of its class, or all into this one"
+    )

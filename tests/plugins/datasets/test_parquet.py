@@ -96,15 +96,15 @@ def test_numbers_without_names_need_classes(tmp_path: Path) -> None:
 
 
 def test_labels_that_are_names(tmp_path: Path) -> None:
-    """Classes are sorted by name."""
-    names = pa.array(["dog", "cat"] * 5)
+    """Classes are sorted by name, and spaces around names make no class of their own."""
+    names = pa.array(["dog", "cat", " dog", "cat ", "dog"] * 2)
     dataset = ParquetDataset(
         write(tmp_path / "a.parquet", range(10), labels=names, about={})
     ).load()
 
     assert dataset.classes == ("cat", "dog")
     assert dataset.labels is not None
-    assert dataset.labels.tolist() == [1, 0] * 5
+    assert dataset.labels.tolist() == [1, 0, 1, 0, 1] * 2
 
 
 def test_images_without_labels(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_damaged_images_are_named(tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"cannot read {path}, row 3 (")
     assert str(caught.value).endswith(
         f"; {path}, row 8 (no bytes of an image, only the path '8.png'); replace or remove what is "
-        "damaged"
+        "damaged, or leave it out with `skip_unreadable = true`"
     )
 
 

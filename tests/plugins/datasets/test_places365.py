@@ -54,8 +54,8 @@ def test_an_image_too_few(source: Places365Dataset) -> None:
         source.load()
 
     assert str(caught.value) == (
-        f"{source.folder}: 364 images, but {source.labels} lists 365, of which 1 are not there, "
-        "such as Places365_val_00000003.jpg; complete the data set"
+        f"{source.folder}: 364 images, but {source.labels} lists 365: 1 are not there, such as "
+        "Places365_val_00000003.jpg; complete the data set, and move away what is not of it"
     )
 
 
@@ -70,6 +70,32 @@ def test_the_folder_above_the_images(source: Places365Dataset) -> None:
         f"{above.folder}: the images that {source.labels} lists are not in this folder but in "
         f"{source.folder}; give that one with --set dataset.folder={source.folder}"
     )
+
+
+def test_an_image_too_many(source: Places365Dataset) -> None:
+    """A file that is in no line of the list."""
+    write_jpeg(source.folder / "holiday.jpg", 0, side=8)
+
+    with pytest.raises(BenchError) as caught:
+        source.load()
+
+    assert str(caught.value) == (
+        f"{source.folder}: 366 images, but {source.labels} lists 365: 1 are not in the list, such "
+        "as holiday.jpg; complete the data set, and move away what is not of it"
+    )
+
+
+def test_lists_as_editors_leave_them(source: Places365Dataset) -> None:
+    """A byte order mark, wide spaces and empty lines change nothing."""
+    whole = source.load()
+    text = source.labels.read_text().replace(" ", "  ")
+    source.labels.write_text(f"\ufeff{text}\n", encoding="utf-8")
+
+    edited = source.load()
+
+    assert whole.labels is not None
+    assert edited.labels is not None
+    assert edited.labels.tolist() == whole.labels.tolist()
 
 
 def test_the_usual_number_of_images_is_expected(source: Places365Dataset) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import MissingFileError
+from le_bench.folders import files_below
 from le_bench.probing.images import FileImages
 from le_bench.probing.splits import splits_of
 from le_bench.types import Presence, ProbeDataset
@@ -73,14 +73,10 @@ class BrodenDataset(DatasetSource):
 
 
 def _files(folder: Path) -> frozenset[str]:
-    """All files below a folder, by relative path."""
+    """All files below a folder save hidden ones, by relative path."""
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder; a Broden folder has its images there")
-    return frozenset(
-        Path(parent, name).relative_to(folder).as_posix()
-        for parent, _, names in os.walk(folder, followlinks=True)
-        for name in names
-    )
+    return frozenset(path.relative_to(folder).as_posix() for path in files_below(folder))
 
 
 @hookimpl

@@ -189,6 +189,7 @@ def read_index(
     """
     table = Table.read(folder / "index.csv", ["image", "sh", "sw", *categories])
     entries: list[Entry] = []
+    before: dict[str, int] = {}
     for line, row in table.rows:
         items = [item.strip() for name in categories for item in row[name].split(";")]
         digits = [item for item in items if item.isascii() and item.isdigit()]
@@ -196,6 +197,8 @@ def read_index(
         whole = tuple(int(item) for item in digits if int(item))
         size = table.number(line, row, "sh"), table.number(line, row, "sw")
         entry = Entry(line, row["image"], size, maps, whole)
+        if before.setdefault(entry.file, line) != line:
+            table.fault(line, f"'{entry.file}' is listed before, in line {before[entry.file]}")
         for file in (entry.file, *maps):
             if file not in files:
                 table.fault(line, f"there is no file 'images/{file}'")
@@ -208,4 +211,19 @@ def read_index(
     if not table.rows and not table.faults:
         table.faults.append("no image is listed")
     table.finish()
+    _require_listed(table, entries, files)
     return tuple(entries)
+
+
+def _require_listed(table: Table, entries: Sequence[Entry], files: frozenset[str]) -> None:
+    """Refuse an index that was cut off: images that are there, but in no row."""
+    named = {
+        item.strip() for _, row in table.rows for cell in row.values() for item in cell.split(";")
+    }
+    suffixes = {Path(entry.file).suffix for entry in entries}
+    left = sorted(file for file in files - named if Path(file).suffix in suffixes)
+    if left:
+        raise BenchError(
+            f"{table.path}: lists {len(entries)} images, and {len(left)} files that are there are "
+            f"in no line, the first: 'images/{left[0]}'; complete the index or move them away"
+        )

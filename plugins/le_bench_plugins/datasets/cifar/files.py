@@ -72,10 +72,7 @@ def _are_labels(labels: Any, count: int) -> bool:
 
 def _read_binary(path: Path, with_coarse: bool) -> Batch:
     """A binary file: for each image its label (after the coarse one, if there is), its pixels."""
-    try:
-        content = np.fromfile(path, np.uint8)
-    except FileNotFoundError:
-        raise MissingFileError(f"{path}: no such file; unpack the archive again") from None
+    content = np.frombuffer(_read(path), np.uint8)
     width = PIXELS + (2 if with_coarse else 1)
     if len(content) == 0 or len(content) % width:
         raise UnreadableFileError(
@@ -88,14 +85,35 @@ def _read_binary(path: Path, with_coarse: bool) -> Batch:
     return Batch(rows[:, 1:], rows[:, 0], None)
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise MissingFileError(f"{path}: no such file; unpack the archive again") from None
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{path}: cannot be read ({error.strerror}); unpack the archive again"
+        ) from error
+
+
 def _python_titles(folder: Path, meta: str, fine: str, coarse: str) -> tuple[Titles, Titles]:
     content = read_pickle(folder / meta)
     return _titles(folder, content.get(fine)), _titles(folder, content.get(coarse, []))
 
 
 def _binary_titles(folder: Path, fine: str, coarse: str) -> tuple[Titles, Titles]:
-    texts = [(folder / name).read_text().split() if name else [] for name in (fine, coarse)]
-    return _titles(folder, texts[0]), _titles(folder, texts[1])
+    return _listed(folder / fine), _listed(folder / coarse) if coarse else ()
+
+
+def _listed(path: Path) -> Titles:
+    """The names of a text file, one a line."""
+    try:
+        names = _read(path).decode("utf-8").split()
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(
+            f"{path}: is no UTF-8 text ({error.reason}); unpack the archive again"
+        ) from error
+    return _titles(path.parent, names)
 
 
 def _titles(folder: Path, names: Any) -> Titles:

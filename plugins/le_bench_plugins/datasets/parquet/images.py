@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from le_bench.probing.images import decode_image, read_each
+from le_bench.probing.images import REPLACE_OR_SKIP, decode_image, read_each
 from le_bench_plugins.datasets.parquet.tables import Part
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class ParquetImages:
 
     def read(self, rows: Sequence[int]) -> list[np.ndarray]:
         """These rows, decoded. Raises UnreadableFileError that names the damaged ones."""
-        return read_each(rows, self._decode, self.title)
+        return read_each(rows, self._decode, self.title, REPLACE_OR_SKIP)
 
     def title(self, row: int) -> str:
         """The file of an image and its row there."""

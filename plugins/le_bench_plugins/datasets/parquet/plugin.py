@@ -17,7 +17,7 @@ from le_bench import hookimpl
 from le_bench.components import DatasetSource
 from le_bench.errors import BenchError, MissingFileError
 from le_bench.fingerprint import path_digest
-from le_bench.networks.hosted import download, require_online
+from le_bench.networks.hosted import download, is_offline, require_online
 from le_bench.probing.files import image_dataset
 from le_bench.probing.splits import HOW_TO_GET_IDS, SplitOptions, splits_of
 from le_bench.types import ProbeDataset, require
@@ -26,6 +26,8 @@ from le_bench_plugins.datasets.parquet.shards import (
     NUMBERED,
     choose_split,
     find_splits,
+    names_tell_number,
+    places_of,
 )
 from le_bench_plugins.datasets.parquet.tables import (
     class_names,
@@ -167,25 +169,48 @@ class HubDataset(DatasetSource):
         return " ".join(path_digest(path) for path in self._paths())
 
     def missing(self) -> str:
-        """How to get the tables, unless the whole split is here."""
-        try:
-            self._paths()
-        except BenchError:  # none of it, or a part
-            return (
-                f"{self._title}: split '{self.split}' is not on this machine; `le-bench run` "
-                "fetches it if it has network; by hand: run `hf download "
-                f"{self.dataset} --repo-type dataset --revision {self.revision} --include "
-                "'*.parquet'` where there is network and copy its cache folder here (`HF_HOME` "
-                "names it, else ~/.cache/huggingface)"
-            )
-        return ""
+        """How to get the tables, unless the whole split is here.
+
+        Raises BenchError if it is not clear which files are those of the split.
+        """
+        found = find_splits(self._snapshot)
+        here = ""
+        if found and not places_of(found, self.split):
+            here = f" (here: {', '.join(found)})"
+        else:
+            try:
+                self._paths()
+            except MissingFileError:
+                here = " as a whole" if found else ""
+            else:
+                return ""
+        return (
+            f"{self._title}: split '{self.split}' is not on this machine{here}; `le-bench run` "
+            "fetches it if it has network; by hand: run `hf download "
+            f"{self.dataset} --repo-type dataset --revision {self.revision} --include "
+            "'*.parquet'` where there is network and copy its cache folder here (`HF_HOME` "
+            "names it, else ~/.cache/huggingface)"
+        )
 
     def fetch(self) -> None:
-        """Download the tables of the split unless they are here."""
+        """Download the tables of the split unless they are here.
+
+        Where names do not say how many there are (`0000.parquet`), Hugging Face is asked for those
+        that an interrupted download left out; if HF_HUB_OFFLINE is set, those that are here count.
+        """
         require_pyarrow()
         message = self.missing()
+        if not message and (is_offline() or names_tell_number(self._paths())):
+            return
+        if not message:
+            message = (
+                f"{self._title}: the names of the files here do not say whether split "
+                f"'{self.split}' is whole; set HF_HUB_OFFLINE=1 to take it for whole"
+            )
+        download(self._fetch, message)
+        message = self.missing()
         if message:
-            download(self._fetch, message)
+            raise MissingFileError(message)
 
     def _fetch(self) -> None:
         require_online()
@@ -193,7 +218,12 @@ class HubDataset(DatasetSource):
             self.dataset,
             repo_type="dataset",
             revision=self.revision,
-            allow_patterns=[f"*{self.split}-*.parquet", f"*{self.split}*/*.parquet"],
+            allow_patterns=[
+                f"*{self.split}-*.parquet",
+                f"*{self.split}*/*.parquet",
+                f"{self.split}.parquet",
+                f"*/{self.split}.parquet",
+            ],
         )
 
     def load(self) -> ProbeDataset:
@@ -205,10 +235,13 @@ class HubDataset(DatasetSource):
 
     def _paths(self) -> list[Path]:
         """The split's files in Hugging Face's cache. Raises BenchError if it is not whole."""
+        return choose_split(self._title, find_splits(self._snapshot), self.split)
+
+    @property
+    def _snapshot(self) -> Path:
         cache = Path(huggingface_hub.constants.HF_HUB_CACHE)
         repository = f"datasets--{self.dataset.replace('/', '--')}"
-        snapshot = cache / repository / "snapshots" / self.revision
-        return choose_split(self._title, find_splits(snapshot), self.split)
+        return cache / repository / "snapshots" / self.revision
 
     @property
     def _title(self) -> str:
@@ -238,6 +271,7 @@ def _dataset(name: str, paths: Sequence[Path], options: TableOptions) -> ProbeDa
     if labels.dtype == object:
         if options.classes:
             raise BenchError(f"{paths[0]}: has names for labels; leave out `classes`")
+        labels = np.array([label.strip() for label in labels], dtype=object)
         names, numbers = tuple(sorted(set(labels))), np.unique(labels, return_inverse=True)[1]
     else:
         names, numbers = names or options.classes, labels

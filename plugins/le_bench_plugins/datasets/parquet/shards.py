@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from le_bench.errors import BenchError, MissingFileError, unknown_name
+from le_bench.folders import files_below
 
 SUFFIX = ".parquet"
 NUMBERED = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]{16})?")
@@ -18,11 +18,11 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
     """The files of each split below a folder, by `folder/split`, in the order of their numbers.
 
     A split is `train-00000-of-00002.parquet` and so on, or a folder `train` of `0000.parquet` and
-    so on, or one file `train.parquet`. Hidden files and folders are left out. Raises BenchError if
-    a part of a split is missing or there twice.
+    so on, or one file `train.parquet`. Hidden files and folders are left out.
     """
     found: dict[str, list[Path]] = {}
-    for path in _parquet_files(folder):
+    files = files_below(folder) if folder.is_dir() else []
+    for path in (file for file in files if file.name.endswith(SUFFIX)):
         inner = path.relative_to(folder).parent.as_posix()
         numbered = NUMBERED.fullmatch(path.stem)
         if numbered is not None:
@@ -32,13 +32,25 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
         else:
             place = Path(inner, path.stem).as_posix()
         found.setdefault(place, []).append(path)
-    for paths in found.values():
-        require_all_parts(paths)
     return found
 
 
+def places_of(found: Mapping[str, list[Path]], split: str) -> list[str]:
+    """The splits that a name stands for: `folder/split`, or `split` alone."""
+    return [place for place in found if split in (place, Path(place).name)]
+
+
+def names_tell_number(paths: Sequence[Path]) -> bool:
+    """Whether the names of a split's files say how many there are: `0000.parquet` does not."""
+    return not any(CONVERTED.fullmatch(path.stem) for path in paths)
+
+
 def choose_split(origin: str, found: Mapping[str, list[Path]], split: str) -> list[Path]:
-    """The files of the one split of that name, or of the only one for an empty name."""
+    """The files of the one split of that name, or of the only one for an empty name.
+
+    Raises BenchError if the name is not clear or parts are there twice, and MissingFileError if
+    there is no file or a part is missing.
+    """
     if not found:
         raise MissingFileError(f"{origin}: no {SUFFIX} file in it; check the path")
     if not split:
@@ -46,8 +58,8 @@ def choose_split(origin: str, found: Mapping[str, list[Path]], split: str) -> li
             raise BenchError(
                 f"{origin}: has several splits: {', '.join(found)}; choose one as `split`"
             )
-        return next(iter(found.values()))
-    chosen = [place for place in found if split in (place, Path(place).name)]
+        return _whole(next(iter(found.values())))
+    chosen = places_of(found, split)
     if len(chosen) > 1:
         raise BenchError(
             f"{origin}: split '{split}' is there {len(chosen)} times: {', '.join(chosen)}; give "
@@ -55,11 +67,11 @@ def choose_split(origin: str, found: Mapping[str, list[Path]], split: str) -> li
         )
     if not chosen:
         raise BenchError(f"{origin}: {unknown_name('split', split, list(found))}")
-    return found[chosen[0]]
+    return _whole(found[chosen[0]])
 
 
-def require_all_parts(paths: Sequence[Path]) -> None:
-    """Refuse a split of which some parts are missing or there twice, by the numbers in its names.
+def _whole(paths: list[Path]) -> list[Path]:
+    """The files of a split, unless by the numbers in their names some are missing or there twice.
 
     How many files `0000.parquet` and so on should be nothing tells: only gaps are seen.
     """
@@ -79,19 +91,8 @@ def require_all_parts(paths: Sequence[Path]) -> None:
     count = next(iter(counts), max(numbers, default=-1) + 1)
     missing = sorted(set(range(count)) - set(numbers))
     if missing:
-        raise BenchError(
+        raise MissingFileError(
             f"{paths[0].parent}: {len(missing)} of {count} parts of {paths[0].name} are missing, "
             f"the first: number {missing[0]}; complete the data set"
         )
-
-
-def _parquet_files(folder: Path) -> list[Path]:
-    paths = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [
-            Path(parent, name)
-            for name in names
-            if name.endswith(SUFFIX) and not name.startswith(".")
-        ]
-    return sorted(paths)
+    return paths
