@@ -57,7 +57,7 @@ def command(
             layer.type,
             "x".join(map(str, layer.shape or ())),
             layer.units,
-            " ".join(layer.poolings) or layer.remark,
+            ", ".join(filter(None, (" ".join(layer.poolings), layer.remark))),
         )
         for layer in listed
     ]

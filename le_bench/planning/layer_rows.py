@@ -1,4 +1,4 @@
-"""The layers of a model row: paths, wildcards, pooling and directions."""
+"""The layers of a model row: paths, wildcards, pooling, directions and channels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from le_bench.errors import BenchError, unknown_name
 from le_bench.networks.layers import expand_path
 from le_bench.planning.options import Faults
 from le_bench.planning.paths import resolve_path
-from le_bench.types import Layer, Pooling
+from le_bench.types import Channels, Layer, Pooling
 
-KEYS = ("path", "pooling", "directions")
+KEYS = ("path", "pooling", "directions", "channels")
 
 
 def dotted(path: str) -> str:
@@ -62,8 +62,14 @@ class LayerReader:
         if pooling not in get_args(Pooling):
             self._fault(unknown_name("pooling", str(pooling), get_args(Pooling)))
             return []
+        channels = options.get("channels")
+        if channels is not None and channels not in get_args(Channels):
+            self._fault(unknown_name("channels", str(channels), get_args(Channels)))
+            return []
         directions = self._directions(options.get("directions"))
-        return [Layer(found, pooling, directions) for found in self._expanded(dotted(path))]
+        return [
+            Layer(found, pooling, directions, channels) for found in self._expanded(dotted(path))
+        ]
 
     def _expanded(self, path: str) -> Sequence[str]:
         """The module paths that a path with wildcards stands for, or the path itself."""
