@@ -91,9 +91,9 @@ class TimmModel(ModelSource):
         )
 
     def identity(self) -> str:
-        """The digest of the downloaded file of weights, if it is in use."""
+        """The downloaded file of weights, if in use, and the preprocessing that timm notes."""
         file = self._hosted()
-        return "" if file is None else weights_identity(file)
+        return f"{'' if file is None else weights_identity(file)} {self._preprocessing()!r}"
 
     def missing(self) -> str:
         """How to get the tag's file of weights, if it is needed and not here."""
@@ -122,12 +122,12 @@ class TimmModel(ModelSource):
                 f"{path}: these are not the weights of {self._title} ({reason}); check "
                 "`model` and `num_classes` or give another file"
             ) from error
-        return TargetModel(self._title, module.to(device).eval(), self._transform(module), device)
+        return TargetModel(self._title, module.to(device).eval(), self._transform(), device)
 
     def skeleton(self) -> TargetModel:
         """The model on the device `meta`."""
         module = build_on_meta(self._build)
-        return TargetModel(self._title, module, self._transform(module), torch.device("meta"))
+        return TargetModel(self._title, module, self._transform(), torch.device("meta"))
 
     @property
     def _title(self) -> str:
@@ -155,16 +155,21 @@ class TimmModel(ModelSource):
         module: nn.Module = timm.create_model(self.model, **options)
         return module
 
-    def _transform(self, module: nn.Module) -> PictureTransform:
-        """What timm does to pictures in validation, by the configuration of the weights."""
+    def _transform(self) -> PictureTransform:
+        """What timm does to pictures in validation."""
+        config = self._preprocessing()
+        return PictureTransform(timm.data.create_transform(**config, is_training=False))
+
+    def _preprocessing(self) -> dict[str, Any]:
+        """The configuration of the weights, with the given options in its place."""
         given = {
             "mean": self.mean,
             "std": self.std,
             "crop_pct": self.crop_pct,
             "interpolation": self.interpolation,
         }
-        config = timm.data.resolve_model_data_config(module, args=given)
-        return PictureTransform(timm.data.create_transform(**config, is_training=False))
+        noted = timm.get_pretrained_cfg(self.model).to_dict()
+        return dict(timm.data.resolve_data_config(args=given, pretrained_cfg=noted))
 
 
 @hookimpl
