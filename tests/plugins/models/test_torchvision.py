@@ -213,6 +213,20 @@ def test_checkpoint_with_own_classes_and_preprocessing(tmp_path: Path) -> None:
     assert source.identity() == ""
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth"])
+def test_checkpoint_of_a_network_that_has_versions(tmp_path: Path, name: str) -> None:
+    """MNASNet asks a state dict for its version, which safetensors files cannot hold."""
+    network = torchvision.models.mnasnet0_5(num_classes=3).eval()
+    save = save_file if name.endswith(".safetensors") else torch.save
+    save(network.state_dict(), tmp_path / name)
+    source = TorchvisionModel("mnasnet0_5", checkpoint=tmp_path / name, num_classes=3, **NORMAL)
+
+    model = source.load(CPU)
+
+    batch = torch.randn(1, 3, 64, 64)
+    assert torch.equal(model.module(batch), network(batch))
+
+
 def test_checkpoint_takes_the_preprocessing_of_named_weights(tmp_path: Path) -> None:
     """With both, the file gives the weights and the name the preprocessing; options go first."""
     path = tmp_path / "weights.pth"
