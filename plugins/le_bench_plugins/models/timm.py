@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from torch import Tensor, nn
 
 from le_bench import hookimpl
 from le_bench.components import ModelSource
-from le_bench.errors import MissingFileError, UnreadableFileError, unknown_name
+from le_bench.errors import UnreadableFileError, unknown_name
 from le_bench.networks.hosted import (
+    AddressedFile,
+    HostedFile,
     HubFile,
     fetch_weights,
     missing_weights,
@@ -25,9 +28,11 @@ from le_bench.networks.hosted import (
     weights_identity,
 )
 from le_bench.networks.layers import build_on_meta
-from le_bench.networks.preprocessing import Channels
+from le_bench.networks.preprocessing import Channels, Preprocessing
 from le_bench.networks.weights import LOAD_FAILURES, read_weights
 from le_bench.types import TargetModel, require
+
+HASH_IN_NAME = re.compile(r"-(?P<sha256>[0-9a-f]{8,64})\.[a-z]+$")
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,12 @@ class PictureTransform:
 class TimmModel(ModelSource):
     """A model by timm's name and tag, such as `vit_base_patch16_224.augreg_in21k_ft_in1k`.
 
-    The tag says which weights: they come from the cache of Hugging Face, or are downloaded once,
-    and the preprocessing that timm has noted for them goes with them. A name without a tag is
-    refused, since which tag is timm's first choice moves between releases. `checkpoint` gives
-    the weights as a file instead; the tag then says whose preprocessing it goes with, or `mean` and
-    `std` do. `mean`, `std`, `crop_pct` and `interpolation` replace those of the tag.
+    The tag says which weights: they come from the cache of Hugging Face, for a few old tags from
+    that of torch, or are downloaded once, and the preprocessing that timm has noted for them goes
+    with them. A name without a tag is refused, since which tag is timm's first choice moves between
+    releases. `checkpoint` gives the weights as a file instead; the tag then says whose
+    preprocessing it goes with, or `mean` and `std` do. `mean`, `std`, `crop_pct` and
+    `interpolation` replace those of the tag.
 
     Short form: `timm:vit_base_patch16_224.augreg_in21k_ft_in1k`.
     """
@@ -88,6 +94,17 @@ class TimmModel(ModelSource):
         require(
             self.num_classes is None or (self.num_classes > 0 and self.checkpoint is not None),
             "`num_classes` needs a `checkpoint` with as many, at least 1",
+        )
+        Preprocessing(self.mean or (0.0, 0.0, 0.0), self.std or (1.0, 1.0, 1.0))
+        require(
+            self.crop_pct is None or 0 < self.crop_pct <= 1,
+            f"crop_pct is {self.crop_pct}; it must be above 0 and at most 1",
+        )
+        noted = timm.get_pretrained_cfg(self.model)
+        require(
+            self.checkpoint is not None or bool(noted.hf_hub_id or noted.url),
+            f"timm does not say where the weights of {self.model} are; give the file as "
+            "`checkpoint`",
         )
 
     def identity(self) -> str:
@@ -133,17 +150,15 @@ class TimmModel(ModelSource):
     def _title(self) -> str:
         return f"timm {self.model}"
 
-    def _hosted(self) -> HubFile | None:
+    def _hosted(self) -> HostedFile | None:
         """The file that belongs to the tag; None if another one is given."""
         if self.checkpoint is not None:
             return None
-        repository = timm.get_pretrained_cfg(self.model).hf_hub_id
-        if not repository:
-            raise MissingFileError(
-                f"{self._title}: these weights are not on Hugging Face; give the file as "
-                "`checkpoint`"
-            )
-        return HubFile(str(repository))
+        noted = timm.get_pretrained_cfg(self.model)
+        if noted.hf_hub_id:
+            return HubFile(str(noted.hf_hub_id))
+        published = HASH_IN_NAME.search(noted.url)
+        return AddressedFile(noted.url, published["sha256"] if published else "")
 
     def _file(self) -> Path:
         hosted = self._hosted()
