@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from le_bench.components import ModelSource
 from le_bench.errors import BenchError, unknown_name
-from le_bench.networks.layers import expand_path
+from le_bench.networks.layers import canonical_path, expand_path
 from le_bench.planning.options import Faults
 from le_bench.planning.paths import resolve_path
 from le_bench.types import Channels, Layer, Pooling
@@ -67,18 +67,19 @@ class LayerReader:
             self._fault(unknown_name("channels", str(channels), get_args(Channels)))
             return []
         directions = self._directions(options.get("directions"))
-        return [
-            Layer(found, pooling, directions, channels) for found in self._expanded(dotted(path))
-        ]
+        return [Layer(found, pooling, directions, channels) for found in self._expanded(path)]
 
     def _expanded(self, path: str) -> Sequence[str]:
-        """The module paths that a path with wildcards stands for, or the path itself."""
-        if "*" not in path:
+        """The module paths that wildcards or indices stand for, or the path itself."""
+        if "*" not in path and "[" not in path:
             return [path]
         if self.model is None:
             return []
         try:
-            return expand_path(self.model.skeleton().module, path)
+            module = self.model.skeleton().module
+            if "*" in path:
+                return expand_path(module, dotted(path))
+            return [canonical_path(module, path)]
         except BenchError as error:
             self._fault(str(error))
             return []

@@ -1,4 +1,4 @@
-"""Layers of a model row that say on which axis their units are."""
+"""Layers of a model row by index, and on which axis their units are."""
 
 from __future__ import annotations
 
@@ -51,4 +51,29 @@ def test_unknown_channels_are_refused(plugins: Plugins) -> None:
 
     assert str(refused.value).splitlines()[1:] == [
         "  - models 1 (toy): unknown channels 'middle'; there are: first, last"
+    ]
+
+
+def test_indices_count_children_whatever_they_are_called(plugins: Plugins) -> None:
+    """The layer goes by its module path, so that both spellings are one layer."""
+    table = read_table(TOY)
+    layers = ["encoder.layers[11].mlp[1]", "encoder.layers[-2].ln_1"]
+    table["models"] = [{"use": "torchvision:vit_b_16@IMAGENET1K_V1", "layers": layers}]
+
+    experiment = build_experiment(table, TOY, plugins)
+
+    assert [str(layer) for layer in experiment.models[0].layers] == [
+        "encoder.layers.encoder_layer_11.mlp.1",
+        "encoder.layers.encoder_layer_10.ln_1",
+    ]
+
+
+def test_indices_beyond_the_children_are_refused(plugins: Plugins) -> None:
+    """When the experiment is read, with near paths."""
+    with pytest.raises(ExperimentError) as refused:
+        read(plugins, "first[3]")
+
+    assert str(refused.value).splitlines()[1:] == [
+        "  - models 1 (toy): ToyNetwork: there is no layer 'first[3]'; did you mean 'first', "
+        "'second' or 'head'?; list them with `le-bench layers MODEL`"
     ]
