@@ -15,7 +15,8 @@ from le_bench.planning.options import Faults
 from le_bench.planning.paths import resolve_path
 from le_bench.types import Channels, Layer, Pooling
 
-KEYS = ("path", "pooling", "directions", "channels")
+ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
+KEYS = ("path", "pooling", "directions", "channels", "id")
 
 
 def dotted(path: str) -> str:
@@ -48,7 +49,8 @@ class LayerReader:
         for item in given:
             for layer in self._layers_of(item):
                 if str(layer) in map(str, layers):
-                    self._fault(f"layer '{layer}' is listed twice")
+                    named = "; give its `directions` an `id`" if layer.directions else ""
+                    self._fault(f"layer '{layer}' is listed twice{named}")
                 layers.append(layer)
         return tuple(layers)
 
@@ -66,8 +68,15 @@ class LayerReader:
         if channels is not None and channels not in get_args(Channels):
             self._fault(unknown_name("channels", str(channels), get_args(Channels)))
             return []
-        directions = self._directions(options.get("directions"))
-        return [Layer(found, pooling, directions, channels) for found in self._expanded(path)]
+        directions, name = self._directions(options.get("directions")), options.get("id", "")
+        if "id" in options and directions is None:
+            self._fault(f"the `id` of a layer names its `directions`, and '{path}' has none")
+            return []
+        if "id" in options and not (isinstance(name, str) and ROW_NAME.fullmatch(name)):
+            self._fault(f"id must be 1 to 80 characters without / \\ |, not {name!r}")
+            return []
+        found = self._expanded(path)
+        return [Layer(each, pooling, directions, channels, name) for each in found]
 
     def _expanded(self, path: str) -> Sequence[str]:
         """The module paths that wildcards or indices stand for, or the path itself."""

@@ -1,10 +1,12 @@
-"""Layers of a model row by index, and on which axis their units are."""
+"""Layers of a model row by index, the axis of their units, and names of directions."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from le_bench.errors import ExperimentError
 from le_bench.planning.experiment import Experiment
@@ -76,4 +78,64 @@ def test_indices_beyond_the_children_are_refused(plugins: Plugins) -> None:
     assert str(refused.value).splitlines()[1:] == [
         "  - models 1 (toy): ToyNetwork: there is no layer 'first[3]'; did you mean 'first', "
         "'second' or 'head'?; list them with `le-bench layers MODEL`"
+    ]
+
+
+def two_autoencoders(folder: Path) -> list[dict[str, str]]:
+    """Layers of two files of directions that have one name in different folders."""
+    layers = []
+    for place in ("a", "b"):
+        (folder / place).mkdir()
+        file = folder / place / "sae.safetensors"
+        save_file({"weight": torch.eye(6)[: len(layers) + 1]}, file)
+        layers.append({"path": "first", "directions": str(file)})
+    return layers
+
+
+def test_directions_go_by_the_id_of_their_layer(plugins: Plugins, tmp_path: Path) -> None:
+    """Files of one name are told apart; the name is no part of the key."""
+    one, other = two_autoencoders(tmp_path)
+
+    named = read(plugins, one, other | {"id": "wide"})
+
+    assert [str(layer) for layer in named.models[0].layers] == [
+        "first via sae",
+        "first via wide",
+    ]
+    assert len(set(record_keys(named, plugins))) == 2
+    assert record_keys(read(plugins, other), plugins) == record_keys(
+        read(plugins, other | {"id": "wide"}), plugins
+    )
+
+
+def test_directions_of_one_name_are_refused(plugins: Plugins, tmp_path: Path) -> None:
+    """The fault says what tells them apart."""
+    with pytest.raises(ExperimentError) as refused:
+        read(plugins, *two_autoencoders(tmp_path))
+
+    assert str(refused.value).splitlines()[1:] == [
+        "  - models 1 (toy): layer 'first via sae' is listed twice; give its `directions` an `id`"
+    ]
+
+
+def test_an_id_without_directions_is_refused(plugins: Plugins) -> None:
+    """A layer itself goes by its path."""
+    with pytest.raises(ExperimentError) as refused:
+        read(plugins, {"path": "first", "id": "x"})
+
+    assert str(refused.value).splitlines()[1:] == [
+        "  - models 1 (toy): the `id` of a layer names its `directions`, and 'first' has none"
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "a|b", 3])
+def test_an_id_that_is_no_name_is_refused(plugins: Plugins, tmp_path: Path, name: object) -> None:
+    """The rule is that of all ids, since boards and files are named by it."""
+    one, _ = two_autoencoders(tmp_path)
+
+    with pytest.raises(ExperimentError) as refused:
+        read(plugins, {**one, "id": name})
+
+    assert str(refused.value).splitlines()[1:] == [
+        f"  - models 1 (toy): id must be 1 to 80 characters without / \\ |, not {name!r}"
     ]
