@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+
+LISTED = 20  # names in a message
 
 
 class BenchError(Exception):
@@ -57,7 +59,7 @@ def near_misses(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def unknown_name(what: str, name: str, known: Sequence[str]) -> str:
-    """The sentence for a name that nobody offers, with near misses or else all that exist.
+    """The sentence for a name that nobody offers, with near misses or else what there is.
 
     >>> unknown_name("explainer", "randon", ["le-label", "random"])
     "unknown explainer 'randon'; did you mean 'random'?"
@@ -65,8 +67,17 @@ def unknown_name(what: str, name: str, known: Sequence[str]) -> str:
     close = near_misses(name, known)
     if close:
         return f"unknown {what} '{name}'; did you mean {' or '.join(map(repr, close))}?"
-    listed = ", ".join(sorted(known)) or "none"
-    return f"unknown {what} '{name}'; there are: {listed}"
+    return f"unknown {what} '{name}'; there are: {listed(known)}"
+
+
+def listed(names: Collection[str]) -> str:
+    """Names in order, with no more than fit a message.
+
+    >>> listed(["b", "a"]), listed([]), listed([f"{n:02}" for n in range(50)])[-14:]
+    ('a, b', 'none', '19 and 30 more')
+    """
+    rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return (", ".join(sorted(names)[:LISTED]) or "none") + rest
 
 
 def readable(text: str) -> str:

@@ -19,6 +19,16 @@ class _FreshLoader(SourceFileLoader):
         return code
 
 
+def failure(error: BaseException) -> str:
+    """What code of a user did, for a message about it.
+
+    >>> failure(ValueError("on purpose")), failure(SystemExit(2))
+    ('failed with ValueError: on purpose', 'ended the program (SystemExit: 2)')
+    """
+    told = f"{type(error).__name__}: {error}"
+    return f"ended the program ({told})" if isinstance(error, SystemExit) else f"failed with {told}"
+
+
 def run_file(path: Path, name: str) -> ModuleType:
     """The module that running a file gives, under a name that no other file may have.
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from le_bench.networks.layers import ListedLayer
+    from le_bench.types import Images
 
 NAME = "layers"
 
@@ -57,7 +58,7 @@ def command(
             layer.type,
             "x".join(map(str, layer.shape or ())),
             layer.units,
-            " ".join(layer.poolings) or layer.remark,
+            ", ".join(filter(None, (" ".join(layer.poolings), layer.remark))),
         )
         for layer in listed
     ]
@@ -66,33 +67,47 @@ def command(
 
 def _of_short_form(model: str, plugin: Sequence[Path] | None) -> tuple[ListedLayer, ...]:
     """The layers of a model that no experiment needs to name, on a black square image."""
-    import numpy as np
-
     from le_bench.components import ModelSource
     from le_bench.networks.layers import list_layers
     from le_bench.planning.options import component_of_short_form
     from le_bench.plugins import Plugins
-    from le_bench.probing.images import ArrayImages
 
     plugins = Plugins.find(plugin or ())
     warn_of_plugins(plugins)
     source = component_of_short_form(model, "model", plugins)
     if not isinstance(source, ModelSource):
         raise TypeError(f"{model} is no model")
-    images = ArrayImages(np.zeros((1, source.image_side(), source.image_side(), 3), np.uint8))
-    return list_layers(source.skeleton(), images)
+    return list_layers(source.skeleton(), _black(source.image_side()))
+
+
+def _black(side: int) -> Images:
+    """One black square picture."""
+    import numpy as np
+
+    from le_bench.probing.images import ArrayImages
+
+    return ArrayImages(np.zeros((1, side, side, 3), np.uint8))
 
 
 def _of_row(
     model: str, experiment: str, settings: list[str] | None, plugin: list[Path] | None
 ) -> tuple[ListedLayer, ...]:
-    """The layers of a model of an experiment, on the experiment's first image."""
-    from le_bench.errors import BenchError, unknown_name
+    """The layers of a model of an experiment, on its first image or else on a black one.
+
+    No file of the experiment needs to be there.
+    """
+    from le_bench.errors import BenchError, MissingFileError, unknown_name
     from le_bench.networks.layers import list_layers
 
-    opened = open_experiment(Choices(experiment, settings, plugin))
+    opened = open_experiment(Choices(experiment, settings, plugin), to_run=False)
     rows = {row.id: row for row in opened.experiment.models}
     if model not in rows:
         raise BenchError(unknown_name("model", model, list(rows)))
-    images = opened.experiment.dataset.component.load().images
-    return list_layers(rows[model].component.skeleton(), images)
+    source = rows[model].component
+    try:
+        images = opened.experiment.dataset.component.load().images
+    except MissingFileError as error:
+        side = source.image_side()
+        typer.echo(f"on a black picture of {side} x {side} pixels, since {error}", err=True)
+        images = _black(side)
+    return list_layers(source.skeleton(), images)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from le_bench.errors import LayerError
 from le_bench.networks.affine import Halves, halves
+from le_bench.networks.layers import channels_first
 from le_bench.networks.rest import Cut, Kept, traced_cut, whole_cut
 from le_bench.types import Images, Layer, TargetModel
 
@@ -134,7 +135,8 @@ class Ablator:
         return torch.cat(collected)
 
     def _read(self, output: Tensor) -> Tensor:
-        """The positions that are replaced."""
+        """A view of the positions that are replaced, the units of a map second."""
+        output = channels_first(output, self.layer)
         if output.ndim == 3 and self.layer.pooling == "first" and not self.everywhere:
             return output[:, :1]
         return output
@@ -149,13 +151,13 @@ class Ablator:
         """Replace, in outputs (P, ...), the unit `which` (P,) of each by its value (P,)."""
         every = torch.arange(len(tiled), device=tiled.device)
         flat = values.to(tiled.dtype)
-        if tiled.ndim == 2:
-            tiled[every, which] = flat
-        elif tiled.ndim == 3:
-            places = self._read(tiled)
+        places = self._read(tiled)
+        if places.ndim == 2:
+            places[every, which] = flat
+        elif places.ndim == 3:
             places[every, :, which] = flat[:, None].expand(-1, places.shape[1])
         else:
-            tiled[every, which] = flat[:, None, None].expand(-1, *tiled.shape[2:])
+            places[every, which] = flat[:, None, None].expand(-1, *places.shape[2:])
 
 
 def make_ablator(
@@ -216,7 +218,7 @@ def _affine(rest: Ablator, parts: Halves, probes: Sequence[Any]) -> Ablator | No
     if parts.trivial:
         return None
     output, kept = rest.cut.start(rest.model.preprocess(probes[:1]).to(rest.model.device))
-    units = range(output.shape[2] if output.ndim == 3 else output.shape[1])
+    units = range(_means(rest._read(output)).shape[1])
     ends = []
     for value in (0.0, 1.0):
         runs = []

@@ -4,7 +4,9 @@ A file of directions is a safetensors file in one of two layouts, for a layer of
 
 - a linear map as nn.Linear has it: `weight` (L, U) and, if there is one, `bias` (L,);
 - an encoder as SAELens has it: `W_enc` (U, L), `b_enc` (L,), and `b_dec` (U,) if it has one.
+  `W_dec` may be there and is not read.
 
+A file with any other tensor, such as a gated encoder, is refused.
 What the numbers do not say stands in the file's metadata, which is text by key: `activation`
 ("none", "relu", "topk" or "jumprelu"; a linear map without it has none), `k` for topk, and
 `apply_b_dec_to_input` ("true" or "false") where there is a `b_dec`. jumprelu needs `threshold`
@@ -27,6 +29,8 @@ from le_bench.networks.layers import pool
 from le_bench.types import WORKING_BYTES, Layer
 
 Activation = Literal["none", "relu", "topk", "jumprelu"]
+ENCODER = ("W_enc", "b_enc", "b_dec", "threshold", "W_dec")
+LINEAR_MAP = ("weight", "bias", "b_dec", "threshold")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,27 +129,23 @@ def read_directions(path: Path) -> Directions:
 
 def _of_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Directions:
     """Directions of a file's content. Raises ValueError with what is wrong."""
+    _require_known(tensors)
     for name in ("W_enc", "weight"):
         if name in tensors and (tensors[name].ndim != 2 or 0 in tensors[name].shape):
             raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, not two axes")
     if "W_enc" in tensors:
-        weight, bias = tensors["W_enc"], tensors.get("b_enc")
+        weight, bias = tensors["W_enc"], tensors["b_enc"]
         if "activation" not in metadata:
             raise ValueError(
                 "its metadata does not say the activation of the encoder; save it with "
                 f"metadata={{'activation': ...}}, one of {', '.join(get_args(Activation))}"
             )
-    elif "weight" in tensors:
-        weight, bias = tensors["weight"].t(), tensors.get("bias")
     else:
-        raise ValueError(
-            "it has neither `weight` (a linear map) nor `W_enc` (an encoder); there are: "
-            f"{', '.join(sorted(tensors)) or 'no tensors'}"
-        )
+        weight = tensors["weight"].t()
+        bias = tensors.get("bias", torch.zeros(weight.shape[1]))
     units, latents = weight.shape
     threshold = tensors.get("threshold")
     centre = tensors["b_dec"] if _centred(tensors, metadata) else torch.zeros(units)
-    bias = torch.zeros(latents) if bias is None else bias
     activation = metadata.get("activation", "none")
     if activation not in get_args(Activation):
         raise ValueError(unknown_name("activation", activation, get_args(Activation)))
@@ -164,6 +164,29 @@ def _of_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> D
     return Directions(
         weight.contiguous(), bias, centre, threshold, cast("Activation", activation), k
     )
+
+
+def _require_known(tensors: Mapping[str, Tensor]) -> None:
+    """Raises ValueError unless the tensors are all of one of the two layouts, and finite."""
+    if "W_enc" not in tensors and "weight" not in tensors:
+        raise ValueError(
+            "it has neither `weight` (a linear map) nor `W_enc` (an encoder); there are: "
+            f"{', '.join(sorted(tensors)) or 'no tensors'}"
+        )
+    known = ENCODER if "W_enc" in tensors else LINEAR_MAP
+    unknown = sorted(set(tensors) - set(known))
+    if unknown:
+        raise ValueError(
+            "it has tensors that are no part of such directions and may change what they mean: "
+            f"{', '.join(unknown)}; save only what there is of {', '.join(known)}"
+        )
+    if "W_enc" in tensors and "b_enc" not in tensors:
+        raise ValueError("it has `W_enc` without `b_enc`; save the encoder's bias, zeros if none")
+    odd = [name for name, values in sorted(tensors.items()) if not bool(values.isfinite().all())]
+    if odd:
+        raise ValueError(
+            f"there are numbers that are not finite in {', '.join(odd)}; save the tensors again"
+        )
 
 
 def _centred(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bool:

@@ -29,7 +29,7 @@ class ListedLayer:
 
     `shape` is that of the output for one image without the first dimension, `units` how many
     units it has and `poolings` what may be asked of it; None and nothing where `remark` says why
-    it cannot be recorded.
+    it cannot be recorded. Another remark says which `channels` the layer seems to need.
     """
 
     path: str
@@ -145,11 +145,38 @@ def first_tensor(output: object) -> Tensor | None:
     return None
 
 
+def looks_channels_last(shape: Sequence[int]) -> bool:
+    """Whether the shape of an output is (N, A, A, C) with A != C: a square map, its units last."""
+    return len(shape) == 4 and shape[1] == shape[2] != shape[3]
+
+
+def channels_first(output: Tensor, layer: Layer) -> Tensor:
+    """A view of a layer's output in which the units of a map come second, (N, U, h, w).
+
+    Vectors (N, U) and tokens (N, T, U) stay as they are. Raises LayerError if the layer's
+    `channels` do not fit the shape, or if it has none and the shape leaves a doubt.
+    """
+    gives = f"layer '{layer.path}' gives shape {tuple(output.shape)} (images first), "
+    if output.ndim == 4 and layer.channels == "last":
+        return output.permute(0, 3, 1, 2)
+    if output.ndim == 3 and layer.channels == "first":
+        raise LayerError(
+            f'{gives}which are tokens: their units always come last; leave out channels = "first"'
+        )
+    if layer.channels is None and looks_channels_last(output.shape):
+        raise LayerError(
+            f'{gives}which looks as if channels came last; say channels = "last" (or "first") for '
+            f'it, as in {{ path = "{layer.path}", channels = "last" }}'
+        )
+    return output
+
+
 def pool(output: Tensor, layer: Layer) -> Tensor:
     """Pooled activations (N, U) float32 of a layer's output (N, U), (N, T, U) or (N, U, h, w).
 
-    Means are taken in float32 whatever the type of `output`. The result may share memory with
-    `output`. Raises LayerError if the pooling does not fit the shape.
+    `channels_first` brings maps into this form. Means are taken in float32 whatever the type of
+    `output`. The result may share memory with `output`. Raises LayerError if the pooling does not
+    fit the shape.
     """
     if layer.pooling not in POOLINGS.get(output.ndim, ()):
         fitting = ", ".join(POOLINGS.get(output.ndim, ())) or "none at all"
@@ -212,4 +239,6 @@ def _listed(path: str, kind: str, shapes: Sequence[tuple[int, ...] | None]) -> L
     if not poolings or shapes[0][0] != 1:
         return ListedLayer(path, kind, shapes[0], None, (), "cannot be pooled to (images, units)")
     shape = shapes[0][1:]
+    if looks_channels_last(shapes[0]):
+        return ListedLayer(path, kind, shape, shape[2], poolings, 'channels = "last"')
     return ListedLayer(path, kind, shape, shape[1] if len(shape) == 2 else shape[0], poolings)

@@ -13,7 +13,7 @@ from torch import Tensor
 from le_bench.errors import NotApplicableError
 from le_bench.networks.batches import read_batches
 from le_bench.networks.directions import Directions, read_directions
-from le_bench.networks.layers import first_tensor, resolve_layers
+from le_bench.networks.layers import channels_first, first_tensor, resolve_layers
 from le_bench.networks.precision import computing_in
 from le_bench.networks.recording import BATCH_SIZE, PassEnded
 from le_bench.types import Images, Layer, TargetModel
@@ -93,6 +93,8 @@ def positions(output: Tensor | None, layer: Layer) -> Tensor:
     more is a class token, which comes first and has no place. Raises NotApplicableError for
     anything else, and for a single position.
     """
+    if output is not None:
+        output = channels_first(output, layer)
     if output is not None and output.ndim == 3:
         side = isqrt(output.shape[1])
         tokens = output if side**2 == output.shape[1] else output[:, 1:]

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from le_bench.errors import LayerError
 from le_bench.networks.batches import READERS, read_batches
 from le_bench.networks.directions import Directions, read_directions
-from le_bench.networks.layers import HOW_TO_LIST, first_tensor, list_layers, pool, resolve_layers
+from le_bench.networks.layers import (
+    HOW_TO_LIST,
+    channels_first,
+    first_tensor,
+    list_layers,
+    pool,
+    resolve_layers,
+)
 from le_bench.networks.precision import computing_in
 from le_bench.types import Activations, Images, Layer, TargetModel
 
@@ -56,7 +63,7 @@ class _Recorder:
                 f"{len(self.rows)} images, which do not come first; choose another layer: "
                 f"{HOW_TO_LIST}"
             )
-        pooled = self._pooled(tensor.detach())
+        pooled = self._pooled(channels_first(tensor.detach(), self.layer))
         if self.values.numel() == 0:
             self.values = torch.empty(self.num_images, pooled.shape[1])
         self.values[self.rows.start : self.rows.stop] = pooled.cpu()
@@ -86,7 +93,7 @@ def record_activations(
     `progress` is told (images done, N) after each batch. Hooks are removed however this ends.
 
     Raises LayerError for a layer that does not exist, does not run or runs twice in a pass, gives
-    no tensor with images first, or does not fit its pooling.
+    no tensor with images first, or does not fit its pooling or `channels`.
 
     The authors keep activations as float16, which changes them on the second run (relative error
     5e-4, infinity above 65504); here they stay float32.

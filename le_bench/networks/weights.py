@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -95,7 +96,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         if name in own and own[name].shape != value.shape
     }
     fitting = {name: value for name, value in weights.items() if name not in misshapen}
-    unmatched = module.load_state_dict(fitting, strict=False)
+    unmatched = module.load_state_dict(_versioned(fitting, own), strict=False)
     found = {
         "missing": [name for name in unmatched.missing_keys if name not in misshapen],
         "unexpected": list(unmatched.unexpected_keys),
@@ -107,6 +108,17 @@ def load_weights(module: nn.Module, path: Path) -> None:
             f"{path}: these are not the weights of this {type(module).__name__}: "
             f"{'; '.join(faults)}; check the network's options or give another file"
         )
+
+
+def _versioned(weights: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights with the network's own version, which MNASNet asks of a state dict.
+
+    Its parts get none: batch norms then do without `num_batches_tracked`, as older files need.
+    """
+    versioned = OrderedDict(weights)
+    versions = getattr(own, "_metadata", {})
+    versioned._metadata = {"": versions.get("", {})}  # type: ignore[attr-defined]  # as torch does
+    return versioned
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The layers of a model row: paths, wildcards, pooling and directions."""
+"""The layers of a model row: paths, wildcards, pooling, directions and channels."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any, get_args
 
 from le_bench.components import ModelSource
 from le_bench.errors import BenchError, unknown_name
-from le_bench.networks.layers import expand_path
+from le_bench.networks.layers import canonical_path, expand_path
 from le_bench.planning.options import Faults
 from le_bench.planning.paths import resolve_path
-from le_bench.types import Layer, Pooling
+from le_bench.types import Channels, Layer, Pooling
 
-KEYS = ("path", "pooling", "directions")
+ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
+KEYS = ("path", "pooling", "directions", "channels", "id")
 
 
 def dotted(path: str) -> str:
@@ -48,7 +49,8 @@ class LayerReader:
         for item in given:
             for layer in self._layers_of(item):
                 if str(layer) in map(str, layers):
-                    self._fault(f"layer '{layer}' is listed twice")
+                    named = "; give its `directions` an `id`" if layer.directions else ""
+                    self._fault(f"layer '{layer}' is listed twice{named}")
                 layers.append(layer)
         return tuple(layers)
 
@@ -62,17 +64,31 @@ class LayerReader:
         if pooling not in get_args(Pooling):
             self._fault(unknown_name("pooling", str(pooling), get_args(Pooling)))
             return []
-        directions = self._directions(options.get("directions"))
-        return [Layer(found, pooling, directions) for found in self._expanded(dotted(path))]
+        channels = options.get("channels")
+        if channels is not None and channels not in get_args(Channels):
+            self._fault(unknown_name("channels", str(channels), get_args(Channels)))
+            return []
+        directions, name = self._directions(options.get("directions")), options.get("id", "")
+        if "id" in options and directions is None:
+            self._fault(f"the `id` of a layer names its `directions`, and '{path}' has none")
+            return []
+        if "id" in options and not (isinstance(name, str) and ROW_NAME.fullmatch(name)):
+            self._fault(f"id must be 1 to 80 characters without / \\ |, not {name!r}")
+            return []
+        found = self._expanded(path)
+        return [Layer(each, pooling, directions, channels, name) for each in found]
 
     def _expanded(self, path: str) -> Sequence[str]:
-        """The module paths that a path with wildcards stands for, or the path itself."""
-        if "*" not in path:
+        """The module paths that wildcards or indices stand for, or the path itself."""
+        if "*" not in path and "[" not in path:
             return [path]
         if self.model is None:
             return []
         try:
-            return expand_path(self.model.skeleton().module, path)
+            module = self.model.skeleton().module
+            if "*" in path:
+                return expand_path(module, dotted(path))
+            return [canonical_path(module, path)]
         except BenchError as error:
             self._fault(str(error))
             return []

@@ -174,6 +174,8 @@ class _Planner:
         identity = [layer.path, layer.pooling]
         if layer.directions is not None:
             identity.append(path_digest(layer.directions))
+        if layer.channels is not None:
+            identity.append(f"channels {layer.channels}")
         key = self._add(
             "record",
             f"{model.id} / {layer}",

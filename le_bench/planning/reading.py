@@ -12,7 +12,7 @@ from le_bench.components import DatasetSource, Encoder
 from le_bench.errors import BenchError, ExperimentError, MissingFileError, PluginError, unknown_name
 from le_bench.planning.concept_sets import ConceptSets
 from le_bench.planning.experiment import Experiment, ModelRow, Row
-from le_bench.planning.layer_rows import LayerReader
+from le_bench.planning.layer_rows import ROW_NAME, LayerReader
 from le_bench.planning.options import (
     Faults,
     Surroundings,
@@ -27,7 +27,6 @@ from le_bench.plugins import Plugins
 from le_bench.types import ImpactOptions, Precision
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
-ROW_NAME = re.compile(r"[^\x00-\x1f/\\|]{1,80}")
 KEYS = (
     "name",
     "title",

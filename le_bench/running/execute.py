@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
+
 from le_bench.errors import BenchError, UnreadableFileError
 from le_bench.networks.directions import read_directions
-from le_bench.networks.recording import resolve_layers
+from le_bench.networks.recording import record_activations, resolve_layers
+from le_bench.planning.experiment import ModelRow
 from le_bench.planning.plan import Plan, Step
+from le_bench.probing.images import ArrayImages
 from le_bench.running.executors import Executor, Task
 from le_bench.running.store import Store
 from le_bench.running.workspace import Workspace
-from le_bench.types import Outcome
+from le_bench.types import Layer, Outcome
 
 StepDone = Callable[[Step, Outcome], None]
 logger = logging.getLogger(__name__)
@@ -73,41 +77,67 @@ def check_inputs(workspace: Workspace, progress: Progress) -> None:
     """Load everything that will be needed once, before any time is spent.
 
     Raises one BenchError with all faults: a dataset, model or encoder that cannot be loaded, a
-    layer that its model does not have. Anything else a plugin raises is left to its own step.
+    layer that its model does not have or that does not give what is asked of it (one image is run
+    through each model). Anything else a plugin raises is left to its own step.
     """
-    faults: dict[str, None] = {}
-    steps = [workspace.plan.steps[key] for key in progress.needed]
-    checks: list[Callable[[], object]] = [lambda: workspace.dataset] if steps else []
+    steps = [step for key, step in workspace.plan.steps.items() if key in progress.needed]
     recorded: dict[str, list[Step]] = {}
     for step in steps:
         if step.stage == "record" and step.model is not None:
             recorded.setdefault(step.model.id, []).append(step)
-    checks += [partial(_check_layers, workspace, group) for group in recorded.values()]
-    encoders = dict.fromkeys(s.encoder for s in steps if s.stage.startswith("embed") and s.encoder)
-    checks += [partial(workspace.encode_texts, encoder, ["a"]) for encoder in encoders]
-    first: BenchError | None = None
-    for check in checks:
-        try:
-            check()
-        except BenchError as error:
-            faults[str(error)] = None
-            first = first or error
-        except Exception:  # a fault of the plugin's code: its own step reports it with its place
-            logger.debug("checking inputs", exc_info=True)
-    if first is not None:
-        if len(faults) == 1:
-            raise first
+    found = _raised(lambda: workspace.dataset) if steps else []
+    for group in recorded.values():
+        found += _layer_faults(workspace, group)
+    for encoder in dict.fromkeys(s.encoder for s in steps if s.stage.startswith("embed")):
+        if encoder is not None:
+            found += _raised(partial(workspace.encode_texts, encoder, ["a"]))
+    faults = {str(error): error for error in found}
+    if len(faults) == 1:
+        raise found[0]
+    if faults:
         raise BenchError("\n".join(["nothing was run:", *(f"  - {fault}" for fault in faults)]))
 
 
-def _check_layers(workspace: Workspace, steps: Sequence[Step]) -> None:
-    row = steps[0].model
+def _layer_faults(workspace: Workspace, steps: Sequence[Step]) -> list[BenchError]:
+    """What is wrong with the layers of one model: looked up, then recorded for one image."""
+    layers = [step.layer for step in steps if step.layer is not None]
+    unknown = _raised(partial(_find_layers, workspace, steps[0].model, layers))
+    if unknown:
+        return unknown
+    if not _raised(partial(_record_one, workspace, steps[0].model, layers)):
+        return []
+    return [
+        fault
+        for layer in layers
+        for fault in _raised(partial(_record_one, workspace, steps[0].model, [layer]))
+    ]
+
+
+def _find_layers(workspace: Workspace, row: ModelRow | None, layers: Sequence[Layer]) -> None:
+    for path in dict.fromkeys(layer.directions for layer in layers):
+        if path is not None:
+            read_directions(path)
     if row is not None:
-        layers = [step.layer for step in steps if step.layer is not None]
-        for path in dict.fromkeys(layer.directions for layer in layers):
-            if path is not None:
-                read_directions(path)
         resolve_layers(workspace.model(row).module, layers)
+
+
+def _record_one(workspace: Workspace, row: ModelRow | None, layers: Sequence[Layer]) -> None:
+    """Record the first image, which shows whether poolings, directions and axes fit."""
+    if row is not None:
+        image = ArrayImages(np.stack(workspace.dataset.images.read([0])))
+        with workspace.seeded(row.component):
+            record_activations(workspace.model(row), image, layers, batch_size=1)
+
+
+def _raised(check: Callable[[], object]) -> list[BenchError]:
+    """The mistake that a check meets, if any; a fault of a plugin's code is left to its step."""
+    try:
+        check()
+    except BenchError as error:
+        return [error]
+    except Exception:  # its own step reports it with its place
+        logger.debug("checking inputs", exc_info=True)
+    return []
 
 
 def execute(progress: Progress, executor: Executor, step_done: StepDone) -> None:

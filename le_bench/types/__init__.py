@@ -11,7 +11,7 @@ from le_bench.types.ablation import (
     ImpactOptions,
     Temperature,
 )
-from le_bench.types.choices import SPLITS, Pooling, Precision, Split
+from le_bench.types.choices import SPLITS, Channels, Pooling, Precision, Split
 from le_bench.types.dataset import (
     ConceptSet,
     Images,
@@ -50,6 +50,7 @@ __all__ = [
     "Ablations",
     "Activations",
     "Calibration",
+    "Channels",
     "ConceptSet",
     "Curves",
     "Encodings",

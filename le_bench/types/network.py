@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from le_bench.types.choices import Pooling, Precision
+from le_bench.types.choices import Channels, Pooling, Precision
 from le_bench.types.requirement import require
 
 
@@ -21,16 +21,23 @@ class Layer:
     `avg` and `max` pool over the positions of a map (N, U, h, w) or of tokens (N, T, U) and leave
     (N, U) as it is; `first` takes the class token of (N, T, U); `none` demands (N, U). With
     `directions`, a file that `networks.directions` reads, the units are directions over those of
-    the module, computed at each position before pooling.
+    the module, computed at each position before pooling; boards name them by `directions_id`, or by
+    the file's name without one. `channels` says whether the units of a map
+    come second, (N, U, h, w), or last, (N, h, w, U); None takes them to come second unless the
+    shape looks otherwise, which is refused.
     """
 
     path: str
     pooling: Pooling = "avg"
     directions: Path | None = None
+    channels: Channels | None = None
+    directions_id: str = ""
 
     def __str__(self) -> str:
         name = self.path if self.pooling == "avg" else f"{self.path}:{self.pooling}"
-        return name if self.directions is None else f"{name} via {self.directions.stem}"
+        if self.directions is None:
+            return name
+        return f"{name} via {self.directions_id or self.directions.stem}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -47,6 +47,30 @@ def test_layers_of_a_short_form_need_neither_experiment_nor_weights(
     }
 
 
+def test_layers_of_an_experiment_need_neither_its_data_nor_weights(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the data set the network is looked at with a black picture, and a line says so."""
+    bench.edit(
+        lambda text: text.replace(
+            '[dataset]\nuse = "toy"', '[dataset]\nuse = "npz"\nfile = "gone.npz"'
+        ).replace(
+            'use = "toy"\nid = "net"\nlayers',
+            'use = "torchvision:resnet18@IMAGENET1K_V1"\nid = "net"\n'
+            'checkpoint = "gone.pth"\nlayers',
+        )
+    )
+
+    code = call(["layers", "net", "--experiment", "toy.toml", "--plugin", str(bench.plugin)])
+
+    captured = capsys.readouterr()
+    assert code == 0
+    assert "layer4" in captured.out
+    assert captured.err == (
+        "on a black picture of 512 x 512 pixels, since gone.npz: no such file; check the path\n"
+    )
+
+
 def test_layers_of_a_preset_for_small_images(capsys: pytest.CaptureFixture[str]) -> None:
     """The network of CIFAR-100 is listed on an image of its own size."""
     code = call(["layers", "preset:vgg16-bn-cifar100", "--json"])

@@ -310,13 +310,35 @@ FAULTY: dict[str, tuple[dict[str, Tensor], dict[str, str], str]] = {
         "it has `b_dec`, but its metadata does not say whether that is subtracted from the input; "
         "save it with metadata={'apply_b_dec_to_input': 'true'} or 'false'",
     ),
-    "no k": (
+    "gated encoder": (
+        {"b_gate": torch.ones(9), "r_mag": torch.ones(9)} | encoder(),
+        {"activation": "relu", "apply_b_dec_to_input": "true"},
+        "it has tensors that are no part of such directions and may change what they mean: b_gate, "
+        "r_mag; save only what there is of W_enc, b_enc, b_dec, threshold, W_dec",
+    ),
+    "tensors of both layouts": (
+        {"weight": torch.ones(2, 2), "b_enc": torch.ones(2)},
+        {},
+        "it has tensors that are no part of such directions and may change what they mean: b_enc; "
+        "save only what there is of weight, bias, b_dec, threshold",
+    ),
+    "no bias": (
         {"W_enc": torch.ones(2, 3)},
+        {"activation": "relu"},
+        "it has `W_enc` without `b_enc`; save the encoder's bias, zeros if none",
+    ),
+    "infinite weights": (
+        {"weight": torch.full((2, 3), torch.inf), "bias": torch.full((2,), torch.nan)},
+        {},
+        "there are numbers that are not finite in bias, weight; save the tensors again",
+    ),
+    "no k": (
+        {"W_enc": torch.ones(2, 3), "b_enc": torch.ones(3)},
         {"activation": "topk", "k": "4"},
         "topk needs a `k` from 1 to 3 in the metadata, not '4'",
     ),
     "no threshold": (
-        {"W_enc": torch.ones(2, 3)},
+        {"W_enc": torch.ones(2, 3), "b_enc": torch.ones(3)},
         {"activation": "jumprelu"},
         "jumprelu needs `threshold`",
     ),

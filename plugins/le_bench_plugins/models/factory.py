@@ -18,7 +18,7 @@ from le_bench.components import ModelSource
 from le_bench.errors import BenchError, MissingFileError, unknown_name
 from le_bench.networks.preprocessing import Channels, Interpolation, Preprocessing
 from le_bench.networks.weights import load_weights
-from le_bench.python_files import run_file
+from le_bench.python_files import failure, run_file
 from le_bench.types import TargetModel
 
 Option = str | int | float | bool
@@ -71,10 +71,10 @@ class FactoryModel(ModelSource):
         function = self._function(_import_file(self.factory))
         try:
             module = function(**self.options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BenchError(
-                f"{self.factory}: {self.function}({_written(self.options)}) failed with "
-                f"{type(error).__name__}: {error}; mend the function or the model's `options`"
+                f"{self.factory}: {self.function}({_written(self.options)}) {failure(error)}; "
+                "mend the function or the model's `options`"
             ) from error
         if not isinstance(module, nn.Module):
             raise BenchError(
@@ -107,10 +107,8 @@ def _import_file(path: Path) -> ModuleType:
         return sys.modules[name]
     try:
         return run_file(path, name)
-    except Exception as error:
-        raise BenchError(
-            f"{path}: running the file failed with {type(error).__name__}: {error}; mend the file"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise BenchError(f"{path}: running the file {failure(error)}; mend the file") from error
 
 
 def _written(options: Mapping[str, Option]) -> str:

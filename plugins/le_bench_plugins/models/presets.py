@@ -107,8 +107,9 @@ class PresetModel(ModelSource):
 
     The published file of weights comes from torch's cache, or is downloaded once; it is checked by
     the beginning of its SHA-256 that its makers publish. Those of `resnet18-places365` publish
-    none: `sha256`, eight hex digits or more, says which file you mean. `checkpoint` gives weights
-    from elsewhere, of which `sha256` alone decides. Every name and shape is checked in any case.
+    none: `sha256`, eight hex digits or more, says which file you mean. `checkpoint` gives the file
+    itself, of which the published hash decides too, or for other weights the `sha256` that you
+    give. Every name and shape is checked in any case.
     Only tensors are read, without running code.
 
     Short form: `preset:resnet18-places365`.
@@ -151,12 +152,7 @@ class PresetModel(ModelSource):
     def load(self, device: torch.device) -> TargetModel:
         """Build the network with its weights, in eval mode on `device`."""
         path = self.checkpoint or self._present()
-        found = path_digest(path)
-        if not found.startswith(self.sha256.lower()):
-            raise UnreadableFileError(
-                f"{path}: its SHA-256 begins with {found[:8]}, not {self.sha256[:8]} as `sha256` "
-                "says; give the file that you mean"
-            )
+        self._require_meant(path)
         with torch.random.fork_rng(devices=[]):  # building draws random weights first
             module = self._preset.build()
         load_weights(module, path)
@@ -171,6 +167,20 @@ class PresetModel(ModelSource):
     def image_side(self) -> int:
         """That of the images that the network was trained on, if it does not resize them."""
         return self._preset.side
+
+    def _require_meant(self, path: Path) -> None:
+        """Refuse a file that is neither the published one nor that of the user's `sha256`."""
+        found = path_digest(path)
+        if self.sha256 and not found.startswith(self.sha256.lower()):
+            raise UnreadableFileError(
+                f"{path}: its SHA-256 begins with {found[:8]}, not {self.sha256[:8]} as `sha256` "
+                "says; give the file that you mean"
+            )
+        if not self.sha256 and not found.startswith(self._weights.sha256):
+            raise UnreadableFileError(
+                f"{path}: its SHA-256 begins with {found[:8]}, not {self._weights.sha256} as that "
+                f'of {self._title}; if you mean this file, give sha256 = "{found[:8]}"'
+            )
 
     def _present(self) -> Path:
         message = self.missing()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from torch import Tensor, nn
 
 from le_bench import hookimpl
 from le_bench.components import ModelSource
-from le_bench.errors import MissingFileError, UnreadableFileError, unknown_name
+from le_bench.errors import UnreadableFileError, unknown_name
 from le_bench.networks.hosted import (
+    AddressedFile,
+    HostedFile,
     HubFile,
     fetch_weights,
     missing_weights,
@@ -25,9 +28,11 @@ from le_bench.networks.hosted import (
     weights_identity,
 )
 from le_bench.networks.layers import build_on_meta
-from le_bench.networks.preprocessing import Channels
+from le_bench.networks.preprocessing import Channels, Preprocessing
 from le_bench.networks.weights import LOAD_FAILURES, read_weights
 from le_bench.types import TargetModel, require
+
+HASH_IN_NAME = re.compile(r"-(?P<sha256>[0-9a-f]{8,64})\.[a-z]+$")
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,12 @@ class PictureTransform:
 class TimmModel(ModelSource):
     """A model by timm's name and tag, such as `vit_base_patch16_224.augreg_in21k_ft_in1k`.
 
-    The tag says which weights: they come from the cache of Hugging Face, or are downloaded once,
-    and the preprocessing that timm has noted for them goes with them. A name without a tag is
-    refused, since which tag is timm's first choice moves between releases. `checkpoint` gives
-    the weights as a file instead; the tag then says whose preprocessing it goes with, or `mean` and
-    `std` do. `mean`, `std`, `crop_pct` and `interpolation` replace those of the tag.
+    The tag says which weights: they come from the cache of Hugging Face, for a few old tags from
+    that of torch, or are downloaded once, and the preprocessing that timm has noted for them goes
+    with them. A name without a tag is refused, since which tag is timm's first choice moves between
+    releases. `checkpoint` gives the weights as a file instead; the tag then says whose
+    preprocessing it goes with, or `mean` and `std` do. `mean`, `std`, `crop_pct` and
+    `interpolation` replace those of the tag.
 
     Short form: `timm:vit_base_patch16_224.augreg_in21k_ft_in1k`.
     """
@@ -89,11 +95,22 @@ class TimmModel(ModelSource):
             self.num_classes is None or (self.num_classes > 0 and self.checkpoint is not None),
             "`num_classes` needs a `checkpoint` with as many, at least 1",
         )
+        Preprocessing(self.mean or (0.0, 0.0, 0.0), self.std or (1.0, 1.0, 1.0))
+        require(
+            self.crop_pct is None or 0 < self.crop_pct <= 1,
+            f"crop_pct is {self.crop_pct}; it must be above 0 and at most 1",
+        )
+        noted = timm.get_pretrained_cfg(self.model)
+        require(
+            self.checkpoint is not None or bool(noted.hf_hub_id or noted.url),
+            f"timm does not say where the weights of {self.model} are; give the file as "
+            "`checkpoint`",
+        )
 
     def identity(self) -> str:
-        """The digest of the downloaded file of weights, if it is in use."""
+        """The downloaded file of weights, if in use, and the preprocessing that timm notes."""
         file = self._hosted()
-        return "" if file is None else weights_identity(file)
+        return f"{'' if file is None else weights_identity(file)} {self._preprocessing()!r}"
 
     def missing(self) -> str:
         """How to get the tag's file of weights, if it is needed and not here."""
@@ -122,28 +139,26 @@ class TimmModel(ModelSource):
                 f"{path}: these are not the weights of {self._title} ({reason}); check "
                 "`model` and `num_classes` or give another file"
             ) from error
-        return TargetModel(self._title, module.to(device).eval(), self._transform(module), device)
+        return TargetModel(self._title, module.to(device).eval(), self._transform(), device)
 
     def skeleton(self) -> TargetModel:
         """The model on the device `meta`."""
         module = build_on_meta(self._build)
-        return TargetModel(self._title, module, self._transform(module), torch.device("meta"))
+        return TargetModel(self._title, module, self._transform(), torch.device("meta"))
 
     @property
     def _title(self) -> str:
         return f"timm {self.model}"
 
-    def _hosted(self) -> HubFile | None:
+    def _hosted(self) -> HostedFile | None:
         """The file that belongs to the tag; None if another one is given."""
         if self.checkpoint is not None:
             return None
-        repository = timm.get_pretrained_cfg(self.model).hf_hub_id
-        if not repository:
-            raise MissingFileError(
-                f"{self._title}: these weights are not on Hugging Face; give the file as "
-                "`checkpoint`"
-            )
-        return HubFile(str(repository))
+        noted = timm.get_pretrained_cfg(self.model)
+        if noted.hf_hub_id:
+            return HubFile(str(noted.hf_hub_id))
+        published = HASH_IN_NAME.search(noted.url)
+        return AddressedFile(noted.url, published["sha256"] if published else "")
 
     def _file(self) -> Path:
         hosted = self._hosted()
@@ -155,16 +170,21 @@ class TimmModel(ModelSource):
         module: nn.Module = timm.create_model(self.model, **options)
         return module
 
-    def _transform(self, module: nn.Module) -> PictureTransform:
-        """What timm does to pictures in validation, by the configuration of the weights."""
+    def _transform(self) -> PictureTransform:
+        """What timm does to pictures in validation."""
+        config = self._preprocessing()
+        return PictureTransform(timm.data.create_transform(**config, is_training=False))
+
+    def _preprocessing(self) -> dict[str, Any]:
+        """The configuration of the weights, with the given options in its place."""
         given = {
             "mean": self.mean,
             "std": self.std,
             "crop_pct": self.crop_pct,
             "interpolation": self.interpolation,
         }
-        config = timm.data.resolve_model_data_config(module, args=given)
-        return PictureTransform(timm.data.create_transform(**config, is_training=False))
+        noted = timm.get_pretrained_cfg(self.model).to_dict()
+        return dict(timm.data.resolve_data_config(args=given, pretrained_cfg=noted))
 
 
 @hookimpl

@@ -17,6 +17,7 @@ from le_bench.components import ModelSource
 from le_bench.errors import BenchError
 from le_bench.networks.preprocessing import Channels, Interpolation, Preprocessing
 from le_bench.networks.weights import load_weights
+from le_bench.python_files import failure
 from le_bench.types import TargetModel, require
 
 Option = str | int | float | bool
@@ -79,10 +80,10 @@ class TorchHubModel(ModelSource):
                 module: object = torch.hub.load(  # type: ignore[no-untyped-call]  # torch's own
                     folder, self.entry, source="local", **self.options
                 )
-            except Exception as error:  # foreign code may raise anything
+            except (Exception, SystemExit) as error:  # foreign code may raise anything
                 raise BenchError(
-                    f"{folder}: {self.entry} failed with {type(error).__name__}: {error}; check "
-                    "the repository or the model's `options`"
+                    f"{folder}: {self.entry} {failure(error)}; check the repository or the "
+                    "model's `options`"
                 ) from error
         if not isinstance(module, nn.Module):
             raise BenchError(

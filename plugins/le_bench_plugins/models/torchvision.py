@@ -92,8 +92,11 @@ class TorchvisionModel(ModelSource):
         self._preprocessing()
 
     def identity(self) -> str:
-        """The digest of the library's file of weights, if it is in use."""
-        return "" if self.checkpoint is not None else weights_identity(self._hosted())
+        """The library's file of weights and the preprocessing that it notes, as far as in use."""
+        if not self.weights:
+            return ""
+        file = "" if self.checkpoint is not None else weights_identity(self._hosted())
+        return f"{file} {self._preprocessing()!r}"
 
     def missing(self) -> str:
         """How to get the library's file of weights, if it is needed and not here."""

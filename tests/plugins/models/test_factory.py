@@ -174,6 +174,26 @@ def test_file_that_does_not_run_is_named(tmp_path: Path, source: str, error: str
         assert caught.value.__cause__ is not None
 
 
+def test_code_that_ends_the_program_is_named(factory: Path, tmp_path: Path) -> None:
+    """A script without a guard for its main part is a mistake of its file, and so is a function."""
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nsys.exit(0)\n")
+    factory.write_text(SOURCE + "\ndef leaves():\n    raise SystemExit('enough')\n")
+
+    with pytest.raises(BenchError) as of_file:
+        FactoryModel(script, "f").load(CPU)
+    with pytest.raises(BenchError) as of_function:
+        FactoryModel(factory, "leaves").load(CPU)
+
+    assert str(of_file.value) == (
+        f"{script}: running the file ended the program (SystemExit: 0); mend the file"
+    )
+    assert str(of_function.value) == (
+        f"{factory}: leaves() ended the program (SystemExit: enough); mend the function or the "
+        "model's `options`"
+    )
+
+
 def test_missing_files_are_named(factory: Path, tmp_path: Path) -> None:
     """Wrong paths are reported as such."""
     gone = tmp_path / "gone.pt"

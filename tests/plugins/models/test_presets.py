@@ -63,7 +63,7 @@ def test_cifar_vgg_has_the_layers_of_the_paper(tmp_path: Path) -> None:
     images = ArrayImages(np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8))
     layer = Layer("classifier.4", "none")
 
-    model = PresetModel("vgg16-bn-cifar100", path).load(CPU)
+    model = PresetModel("vgg16-bn-cifar100", path, sha256=path_digest(path)).load(CPU)
     recorded = record_activations(model, images, [layer])[layer].values
 
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
@@ -95,6 +95,24 @@ def test_file_of_another_hash_is_refused(hub: Path) -> None:
 
     assert str(raised.value).startswith(
         f"{path}: its SHA-256 begins with {path_digest(path)[:8]}, not 7d8c4031, so it is damaged"
+    )
+
+
+def test_checkpoint_of_another_hash_is_refused(tmp_path: Path) -> None:
+    """Other weights are taken only if the user says that they are meant."""
+    path = tmp_path / "mine.pt"
+    torch.save(CifarVGG16().state_dict(), path)
+    found = path_digest(path)[:8]
+
+    with pytest.raises(UnreadableFileError) as raised:
+        PresetModel("vgg16-bn-cifar100", path).load(CPU)
+
+    assert str(raised.value) == (
+        f"{path}: its SHA-256 begins with {found}, not 7d8c4031 as that of preset "
+        f'vgg16-bn-cifar100; if you mean this file, give sha256 = "{found}"'
+    )
+    assert PresetModel("vgg16-bn-cifar100", path, sha256=found).load(CPU).name == (
+        "vgg16-bn-cifar100"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -54,7 +55,7 @@ def put_weights(hub: Path, network: nn.Module) -> Path:
 
 
 def test_weights_of_a_tag_come_from_the_cache(hub: Path) -> None:
-    """The model with the weights that lie in the cache; their digest is its identity."""
+    """The model with the weights that lie in the cache; their digest is in its identity."""
     network = build()
     path = put_weights(hub, network)
     source = TimmModel(TINY)
@@ -65,7 +66,7 @@ def test_weights_of_a_tag_come_from_the_cache(hub: Path) -> None:
     batch = torch.randn(2, 3, 224, 224)
     assert not model.module.training
     assert torch.equal(model.module(batch), network(batch))
-    assert source.identity() == path_digest(path)
+    assert source.identity().startswith(path_digest(path))
 
 
 def test_preprocessing_is_timms_own() -> None:
@@ -78,6 +79,21 @@ def test_preprocessing_is_timms_own() -> None:
 
     assert config["mean"] == (0.5, 0.5, 0.5)
     assert torch.equal(batch[1], transform(Image.fromarray(pixels)))
+
+
+def test_preprocessing_that_timm_notes_is_part_of_the_identity(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release that mends a crop gives another model, also with weights from a file."""
+    sources = TimmModel(TINY), TimmModel(TINY, checkpoint=Path("weights.pth"))
+    before = [source.identity() for source in sources]
+    mended = replace(timm.get_pretrained_cfg(TINY), crop_pct=0.77)
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda _name: mended)
+
+    after = [source.identity() for source in sources]
+
+    assert before[0] != after[0]
+    assert before[1] != after[1]
 
 
 def test_class_token_is_pooled_first(hub: Path) -> None:
@@ -147,6 +163,48 @@ def test_missing_weights_say_what_to_fetch_and_where_to_put_it(hub: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("model", "url"),
+    [
+        (
+            "gcvit_xxtiny.in1k",
+            "https://github.com/rwightman/pytorch-image-models/releases/download/"
+            "v0.1-weights-morevit/gcvit_xxtiny_224_nvidia-d1d86009.pth",
+        ),
+        (
+            "vit_huge_patch14_gap_224.in1k_ijepa",
+            "https://dl.fbaipublicfiles.com/ijepa/IN1K-vit.h.14-300e.pth.tar",
+        ),
+    ],
+)
+def test_weights_that_lie_at_an_address_are_kept_by_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, url: str
+) -> None:
+    """What timm does not have on Hugging Face goes where torch keeps downloads."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    message = TimmModel(model).missing()
+
+    place = tmp_path / "hub" / "checkpoints" / url.rsplit("/", 1)[1]
+    assert message == (
+        f"timm {model}: its weights are not on this machine; fetch {url} and put it at {place} "
+        "(`TORCH_HOME` moves that folder), or give the file as `checkpoint`"
+    )
+
+
+def test_weights_at_an_address_are_checked_by_the_hash_in_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of that name with other content is refused."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    place = tmp_path / "hub" / "checkpoints" / "gcvit_xxtiny_224_nvidia-d1d86009.pth"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"half a file")
+
+    with pytest.raises(UnreadableFileError, match="not d1d86009, so it is damaged"):
+        TimmModel("gcvit_xxtiny.in1k").missing()
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (
@@ -169,6 +227,15 @@ def test_missing_weights_say_what_to_fetch_and_where_to_put_it(hub: Path) -> Non
             "which preprocessing the checkpoint's weights need is not known; give `model` a tag "
             "(whose preprocessing to take; there are: vit_tiny_patch16_384.augreg_in21k_ft_in1k) "
             "or `mean` and `std`",
+        ),
+        ({"model": TINY, "std": (0, 1, 1)}, "std is (0, 1, 1); each must be above 0"),
+        (
+            {"model": TINY, "mean": (float("nan"), 1, 1)},
+            "mean is (nan, 1, 1); each must be finite",
+        ),
+        (
+            {"model": TINY, "crop_pct": -1.5},
+            "crop_pct is -1.5; it must be above 0 and at most 1",
         ),
         (
             {"model": TINY, "num_classes": 3},

@@ -26,6 +26,9 @@ def network(width=2, pretrained=True):
 
 def text():
     return "no module"
+
+def leaves():
+    raise SystemExit(2)
 """
 PARTS = """
 from torch import nn
@@ -112,6 +115,11 @@ def test_loading_leaves_neither_bytecode_nor_modules(repository: Path, checkpoin
         (
             {"entry": "text", "options": {}},
             "text gave str; it must return a torch.nn.Module",
+        ),
+        (
+            {"entry": "leaves", "options": {}},
+            "leaves ended the program (SystemExit: 2); check the repository or the model's "
+            "`options`",
         ),
         (
             {"options": {"width": 4}},
