@@ -79,8 +79,9 @@ def test_a_file_alone_is_remembered_too(
 def test_commands_keep_digests_beside_the_steps(
     bench: Bench, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of plugin and checkpoint alike, which lie in one folder."""
+    """Of plugin and checkpoint alike, which lie in one folder; a plan makes no cache for it."""
     settled(monkeypatch)
+    (bench.folder / "cache").mkdir()
     bench.edit(lambda text: text.replace('id = "net"', 'id = "net"\ncheckpoint = "w.txt"'))
     (bench.folder / "w.txt").write_text("0.0")
     plugin = bench.folder / "plugin.py"

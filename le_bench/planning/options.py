@@ -7,7 +7,7 @@ import re
 import shlex
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from math import isfinite
 from pathlib import Path
@@ -78,17 +78,13 @@ def make_component(
         if name in table:
             place = f"{where}, {name}"
             advice = component.how_to_get.get(name, "")
-            values[name] = (
-                _path(table[name], (where, name), advice, surroundings, faults)
-                if Path in _alternatives(hints[name]) and isinstance(table[name], str)
-                else _resolved(
-                    _value(table[name], hints[name], place, surroundings, faults),
-                    (where, name),
-                    advice,
-                    surroundings,
-                    faults,
-                )
-            )
+            if Path in _alternatives(hints[name]) and isinstance(table[name], str):
+                ways = (advice, another_path(where, name))
+                values[name] = _path(table[name], place, ways, surroundings, faults)
+            else:
+                value = _value(table[name], hints[name], place, surroundings, faults)
+                ways = (advice, f"name another in `{name}` (relative to the experiment file)")
+                values[name] = _resolved(value, place, ways, surroundings, faults)
         elif option.default is MISSING and option.default_factory is MISSING:
             faults.add(where, f"option '{name}' is missing; {component.name} needs it")
     if faults.num_mistakes > before:
@@ -118,28 +114,27 @@ def require_hashable(component: Component) -> None:
 
 
 def _path(
-    given: str, place: tuple[str, str], advice: str, surroundings: Surroundings, faults: Faults
+    given: str, where: str, ways: Iterable[str], surroundings: Surroundings, faults: Faults
 ) -> Path | None:
-    where = ", ".join(place)
+    """A path of an experiment; `ways` are what one may do if nothing is there."""
     try:
         path = resolve_path(given, surroundings.folder)
     except ExperimentError as error:
         faults.add(where, str(error))
         return None
     if not path.exists():
-        ways = ", or ".join(filter(None, [advice, another_path(*place)]))
-        faults.add_missing(where, f"{path} does not exist; {ways}")
+        faults.add_missing(where, f"{path} does not exist; {', or '.join(filter(None, ways))}")
     return path
 
 
 def _resolved(
-    value: Any, place: tuple[str, str], advice: str, surroundings: Surroundings, faults: Faults
+    value: Any, where: str, ways: Iterable[str], surroundings: Surroundings, faults: Faults
 ) -> Any:
     """A value with the paths that its tuples hold resolved, as an option that is a path is."""
     if isinstance(value, Path):
-        return _path(str(value), place, advice, surroundings, faults)
+        return _path(str(value), where, ways, surroundings, faults)
     if isinstance(value, tuple):
-        return tuple(_resolved(part, place, advice, surroundings, faults) for part in value)
+        return tuple(_resolved(part, where, ways, surroundings, faults) for part in value)
     return value
 
 

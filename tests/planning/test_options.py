@@ -102,7 +102,8 @@ def test_paths_in_pairs_are_paths_too(
     assert missing == [
         f"explainers 3 (theirs), files: {tmp_path / 'home' / 'b.csv'} does not exist; "
         "descriptions by several methods are in results/ of "
-        "https://github.com/Trustworthy-ML-Lab/Linear-Explanations; clone it there, or name a file"
+        "https://github.com/Trustworthy-ML-Lab/Linear-Explanations; clone that repository, or "
+        "name another in `files` (relative to the experiment file)"
     ]
 
 

@@ -106,7 +106,7 @@ def test_half_a_split_is_missing(hub: Path) -> None:
     missing = HubDataset(CIFAR, COMMIT, "train").missing()
 
     assert missing.startswith(
-        f"hf-dataset {CIFAR}: split 'train' is not on this machine as a whole; run `hf download "
+        f"hf-dataset {CIFAR}: split 'train' is not on this machine as a whole; `le-bench run` "
     )
 
 
@@ -204,7 +204,7 @@ def test_a_split_that_the_repository_lacks(hub: Path, monkeypatch: pytest.Monkey
         HubDataset(CIFAR, COMMIT, "tset").fetch()
 
     assert str(caught.value).startswith(
-        f"hf-dataset {CIFAR}: split 'tset' is not on this machine (here: test); run `hf download "
+        f"hf-dataset {CIFAR}: split 'tset' is not on this machine (here: test); `le-bench run` "
     )
 
 

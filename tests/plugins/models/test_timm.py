@@ -186,7 +186,8 @@ def test_weights_that_lie_at_an_address_are_kept_by_torch(
 
     place = tmp_path / "hub" / "checkpoints" / url.rsplit("/", 1)[1]
     assert message == (
-        f"timm {model}: its weights are not on this machine; fetch {url} and put it at {place} "
+        f"timm {model}: its weights are not on this machine; `le-bench run` fetches them "
+        f"if it has network; by hand: fetch {url} and put it at {place} "
         "(`TORCH_HOME` moves that folder), or give the file as `checkpoint`"
     )
 

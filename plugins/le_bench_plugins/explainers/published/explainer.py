@@ -22,7 +22,7 @@ from le_bench_plugins.explainers.published.tables import Line, Table, read_table
 
 WHENCE = (
     "descriptions by several methods are in results/ of "
-    "https://github.com/Trustworthy-ML-Lab/Linear-Explanations; clone it there, or name a file"
+    "https://github.com/Trustworthy-ML-Lab/Linear-Explanations; clone that repository"
 )
 MISSING = Saying((), reason="the published file has no row for the unit")
 
