@@ -21,6 +21,7 @@ BRODEN = (
 )
 
 
+WHENCE = "how_to_get"  # beside `file`: where it comes from, for the message that it is not there
 ABSENT = "\0"  # no concept can begin so
 
 
@@ -56,21 +57,27 @@ class ConceptSets:
 
     def _read(self, name: str, above: tuple[str, ...]) -> ConceptSet | None:
         where = f"concepts.{name}"
-        table = self.tables[name]
+        table = dict(self.tables[name]) if isinstance(self.tables[name], Mapping) else {}
+        whence = table.pop(WHENCE, "")
         readers: Mapping[str, Callable[[Any, str], tuple[str, ...] | None]] = {
-            "file": lambda given, where: self._file(given, (where, "file"), read_concepts, ""),
+            "file": lambda given, where: self._file(
+                given, (where, "file"), read_concepts, f"{whence}, or " if whence else ""
+            ),
             "words": self._words,
             "named": self._named,
             "broden": lambda given, where: self._file(
                 given, (where, "broden"), broden_concepts, BRODEN
             ),
         }
-        if not isinstance(table, Mapping) or len(table) != 1 or not set(table) <= {*readers, UNION}:
+        if len(table) != 1 or not set(table) <= {*readers, UNION}:
             self.faults.add(
                 where,
                 "give one of file = 'PATH', words = ['...', ...], named = 'NAME', "
                 "broden = 'FOLDER', union = ['SET', ...]",
             )
+            return None
+        if whence and ("file" not in table or not isinstance(whence, str)):
+            self.faults.add(where, f"{WHENCE} is a text that goes with `file`")
             return None
         key, given = next(iter(table.items()))
         if key == UNION:

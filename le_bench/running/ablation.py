@@ -18,13 +18,11 @@ from le_bench.networks.batches import read_batches
 from le_bench.networks.rest import logits_of
 from le_bench.planning.plan import Step
 from le_bench.probing.guarded import OwnImages
-from le_bench.running.judged import Judged
+from le_bench.running.judged import JUDGED, Judged
 from le_bench.running.losses import LayerLosses, loss_tensors, zeroed_impacts
 from le_bench.running.store import Artifact
 from le_bench.running.workspace import Workspace
 from le_bench.types import AblationOptions, Layer, Split, TargetModel, Temperature
-
-JUDGED: tuple[Split, ...] = ("val", "test")
 
 
 def temper(workspace: Workspace, step: Step) -> Artifact:

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from le_bench.types import Split
+
+JUDGED: tuple[Split, ...] = ("val", "test")  # splits on which explanations are tried
+
 
 @dataclass(frozen=True, eq=False)
 class Judged:

@@ -20,6 +20,7 @@ from le_bench.running.ablation import ablate, impact, layer_losses, temper
 from le_bench.running.checked import check_reasons, check_score
 from le_bench.running.explaining import explain, read_explanations
 from le_bench.running.fidelity import find_fidelity
+from le_bench.running.judged import JUDGED
 from le_bench.running.seeds import seed_everything, step_seed
 from le_bench.running.store import Artifact
 from le_bench.running.workspace import Workspace, unit_rows
@@ -32,7 +33,6 @@ from le_bench.types import (
 )
 
 DEAD_BELOW = 0.01  # a unit is dead if no probe image activates it this much (paper, Table 14)
-JUDGED: tuple[Split, ...] = ("val", "test")
 PASS_ON = frozenset(
     {"ablate", "impact", "simulate", "score"}
 )  # where a cell ends that makes no sense

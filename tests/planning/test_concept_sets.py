@@ -74,6 +74,28 @@ def test_missing_files_are_told_apart_from_mistakes(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_may_say_where_it_comes_from(tmp_path: Path) -> None:
+    """What `how_to_get` says stands in the message that it is not there, and changes no key."""
+    (tmp_path / "here.txt").write_text("dog\n")
+    whence = "fetch it from http://x"
+
+    sets, faults = read(
+        {
+            "here": {"file": "here.txt", "how_to_get": whence},
+            "gone": {"file": "gone.txt", "how_to_get": whence},
+            "odd": {"words": ["dog"], "how_to_get": whence},
+        },
+        tmp_path,
+    )
+
+    assert sets["here"] == ConceptSet("here", ("dog",))
+    assert faults.messages == [
+        f"concepts.gone: {tmp_path / 'gone.txt'}: no such file; fetch it from http://x, or give "
+        "another path with --set concepts.gone.file=PATH (relative to the experiment file)",
+        "concepts.odd: how_to_get is a text that goes with `file`",
+    ]
+
+
 def test_faults_of_tables() -> None:
     """Each with its table."""
     _, faults = read(
