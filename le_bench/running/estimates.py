@@ -13,19 +13,20 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from le_bench.boards.records import Cost
-from le_bench.components import Encoder
+from le_bench.components import Encoder, Explainer
 from le_bench.errors import BenchError
 from le_bench.networks.layers import list_layers
 from le_bench.networks.precision import computing_in
 from le_bench.planning.concept_sets import is_absent
 from le_bench.planning.experiment import ModelRow
-from le_bench.planning.plan import Plan, Step
+from le_bench.planning.plan import Plan, Step, concept_sets_of, encoders_of
 from le_bench.probing.images import ArrayImages
 from le_bench.types import Precision
 
 FLOAT = 4
 READING = 0.005  # seconds of one processor for an image in a file
 JUDGED_SHARE = 0.3  # val and test images, which are simulated
+EXPLAINED_SHARE = 0.8  # train and val images, which explainers see
 EFFICIENCY = 0.5  # of a network against products of large matrices; half is usual
 SIDE = 1024
 
@@ -103,7 +104,8 @@ def model_work(row: ModelRow) -> Work | None:
     try:
         model = row.component.skeleton()
         model.module.requires_grad_(False)  # the counter stumbles over gradients
-        images = ArrayImages(np.zeros((1, 512, 512, 3), np.uint8))
+        side = row.component.image_side()
+        images = ArrayImages(np.zeros((1, side, side, 3), np.uint8))
         units = {layer.path: layer.units or 0 for layer in list_layers(model, images)}
         with FlopCounterMode(display=False) as counted, torch.no_grad():
             output = model.module(model.preprocess(images.read([0])).to(model.device))
@@ -213,9 +215,25 @@ class Estimator:
         if step.model is None or step.explainer is None:
             return Estimate(None, None, None, "")
         cost = self.costs.get((step.model.id, str(step.layer), step.explainer.id))
+        memory = self._presence(step.explainer.component)
         if cost is None:
-            return Estimate(None, None, None, "no earlier run of this experiment tells")
-        return Estimate(cost.seconds, None, None, f"an earlier run on {cost.device}")
+            return Estimate(None, None, memory, "no earlier run of this experiment tells")
+        return Estimate(cost.seconds, None, memory, f"an earlier run on {cost.device}")
+
+    def _presence(self, explainer: Explainer) -> int | None:
+        """Bytes of the presence of an explainer's concepts, by its encoder, in the images it sees.
+
+        That is before concepts are filtered. None if it has no encoder or the concepts come with
+        the dataset.
+        """
+        if self.num_images is None or not any(encoders_of(explainer)):
+            return None
+        sizes = [
+            len(own.concepts)
+            for own in concept_sets_of(explainer)
+            if own.concepts is not None and not is_absent(own)
+        ]
+        return int(self.num_images * EXPLAINED_SHARE) * max(sizes) * FLOAT if sizes else None
 
     def _units(self, step: Step) -> int | None:
         work = self.models.get(step.model.id) if step.model else None

@@ -10,8 +10,11 @@ import pytest
 import torch
 
 from le_bench.cli import call
-from le_bench.running.estimates import encoder_work, measured_rate
+from le_bench.planning.experiment import ModelRow
+from le_bench.running.estimates import encoder_work, measured_rate, model_work
+from le_bench.types import Layer
 from le_bench_plugins.encoders.open_clip import OpenCLIPEncoder
+from le_bench_plugins.models.presets import PresetModel
 from tests.conftest import Bench
 
 PAPER = Path(__file__).parent.parent.parent / "leaderboards" / "experiments" / "paper"
@@ -114,6 +117,30 @@ def test_the_rate_of_this_device_is_measured() -> None:
     rates = [measured_rate(torch.device("cpu"), precision, 0.02) for precision in ("fp32", "bf16")]
 
     assert 1e7 < min(rates) < max(rates) < 1e15
+
+
+def test_memory_counts_the_presence_of_concepts(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of three words in the train and val images that an explainer with an encoder sees."""
+    code = call(["plan", "toy.toml", "--json", "--plugin", str(bench.plugin)])
+
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    memory = {s["title"]: s["estimate"]["memory"] for s in steps if s["stage"] == "explain"}
+    assert code == 0
+    assert memory["net / first / toy-word"] == 64 * 3 * 4
+    assert memory["net / first / toy-label"] is None
+
+
+def test_a_small_network_is_reckoned_on_images_that_it_takes() -> None:
+    """The preset of CIFAR-100, whose images are 32 x 32: 2 x 313 million multiply-adds."""
+    source = PresetModel("vgg16-bn-cifar100", sha256="00000000")
+
+    work = model_work(ModelRow("VGG", source, (Layer("classifier.4"),)))
+
+    assert work is not None
+    assert work.operations == pytest.approx(2 * 314e6, rel=0.01)
+    assert work.outputs == 100
 
 
 def test_a_cache_that_is_not_there_yet(
