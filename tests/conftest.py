@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from le_bench.boards.results import read_results
 from le_bench.cli import call
 from le_bench.plugins import Plugins
 
@@ -62,6 +63,11 @@ class Bench:
         """Change the text of the experiment."""
         path = self.folder / "toy.toml"
         path.write_text(change(path.read_text()))
+
+    def values(self) -> dict[str, tuple[float | None, ...]]:
+        """Unit scores on its boards by explainer and layer."""
+        results = read_results(self.folder / "leaderboards" / "results")
+        return {f"{r.cell.explainer} {r.cell.layer}": r.values for r in results}
 
     def files(self, folder: str = "leaderboards") -> dict[str, bytes]:
         """Every file under a folder by relative path."""

@@ -1,10 +1,9 @@
-"""Running: stale values, failures that stay where they belong, and exit codes."""
+"""Running: failures that stay where they belong, and exit codes."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
     from conftest import Bench
 
 
-def values(bench: Bench) -> dict[str, tuple[float | None, ...]]:
-    """Unit scores by explainer and layer."""
-    results = read_results(bench.folder / "leaderboards" / "results")
-    return {f"{r.cell.explainer} {r.cell.layer}": r.values for r in results}
-
-
 def test_a_run_scores_every_cell_and_writes_the_board(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -34,7 +27,7 @@ def test_a_run_scores_every_cell_and_writes_the_board(
     out = capsys.readouterr().out
     board = (bench.folder / "leaderboards" / "toy.md").read_text()
     assert code == 0
-    assert len(values(bench)) == 4
+    assert len(bench.values()) == 4
     assert out.startswith("18 steps computed, 0 found in the cache; 4 cells scored, ")
     assert "toy-word" in board
     assert "toy-label" in board
@@ -57,58 +50,6 @@ def test_a_second_run_computes_nothing_and_changes_no_file(
     assert capsys.readouterr().out.startswith("0 steps computed, 9 found in the cache; ")
 
 
-STALE: dict[str, Callable[[str], str]] = {
-    "data set": lambda text: text.replace("[dataset]\n", "[dataset]\nseed = 5\n"),
-    "model": lambda text: text.replace('id = "net"', 'id = "net"\nseed = 5'),
-    "option": lambda text: text.replace('use = "toy-label"', 'use = "toy-label"\nshift = 1'),
-}
-
-
-@pytest.mark.parametrize("change", STALE)
-def test_a_changed_input_never_meets_a_stale_value(bench: Bench, change: str) -> None:
-    """After a change the scores are those of a run that never had a cache."""
-    bench.run()
-    before = values(bench)
-    bench.edit(STALE[change])
-
-    bench.run()
-    cached = bench.files("leaderboards/results")
-    bench.run("--cache", str(bench.folder / "fresh"), "--out", str(bench.folder / "fresh-out"))
-
-    assert values(bench) != before
-    assert cached == bench.files("fresh-out/results")
-
-
-def test_a_changed_checkpoint_never_meets_a_stale_value(bench: Bench) -> None:
-    """New weights under an old file name give new scores."""
-    bench.edit(lambda text: text.replace('id = "net"', 'id = "net"\ncheckpoint = "w.txt"'))
-    (bench.folder / "w.txt").write_text("0.0")
-    bench.run()
-    before = values(bench)
-
-    (bench.folder / "w.txt").write_text("0.3")
-    bench.run()
-
-    assert values(bench) != before
-
-
-def test_a_raised_version_never_meets_a_stale_value(bench: Bench, tmp_path: Path) -> None:
-    """A component whose version is raised is computed again, and what depends on it."""
-    file = tmp_path / "mine.py"
-    code = bench.plugin.read_text()
-    file.write_text(code)
-    bench.plugin = file
-    bench.run()
-    steps = len(list((bench.folder / "cache" / "explain").rglob("*.json")))
-
-    file.write_text(
-        code.replace('name: ClassVar[str] = "toy-label"', 'name = "toy-label"\n    version = 2')
-    )
-    bench.run()
-
-    assert len(list((bench.folder / "cache" / "explain").rglob("*.json"))) == 2 * steps
-
-
 @pytest.mark.parametrize(
     ("fault", "workers", "reason"),
     [
@@ -127,7 +68,7 @@ def test_a_failing_step_takes_down_its_own_cells_only(
     mine.write_text(bench.plugin.read_text())
     bench.plugin = mine
     bench.run()
-    untouched = values(bench)["toy-word first"]
+    untouched = bench.values()["toy-word first"]
     bench.edit(
         lambda text: text.replace('use = "toy-label"', f'use = "toy-label"\nfault = "{fault}"')
     )
@@ -138,8 +79,8 @@ def test_a_failing_step_takes_down_its_own_cells_only(
     failures = read_failures(bench.folder / "leaderboards" / "results")
     board = (bench.folder / "leaderboards" / "toy.md").read_text()
     assert code == 5
-    assert sorted(values(bench)) == ["toy-word first", "toy-word second:max"]
-    assert values(bench)["toy-word first"] == untouched
+    assert sorted(bench.values()) == ["toy-word first", "toy-word second:max"]
+    assert bench.values()["toy-word first"] == untouched
     assert all(reason in failure.reason for failure in failures)
     assert len(failures) == 2
     assert reason.split(" (", maxsplit=1)[0] in board.replace("\\", "")
@@ -153,7 +94,7 @@ def test_a_mended_cell_replaces_its_failure(bench: Bench) -> None:
 
     assert code == 0
     assert read_failures(bench.folder / "leaderboards" / "results") == []
-    assert len(values(bench)) == 4
+    assert len(bench.values()) == 4
 
 
 def test_workers_give_the_same_bytes(bench: Bench) -> None:
@@ -183,13 +124,13 @@ def test_rows_that_left_the_experiment_leave_the_board(bench: Bench) -> None:
     """A whole run removes results of cells that are no longer asked for; a selection does not."""
     bench.run()
     bench.run("--explainer", "toy-word")
-    selected = len(values(bench))
+    selected = len(bench.values())
     bench.edit(lambda text: text.replace('[[explainers]]\nuse = "toy-label"\n', ""))
 
     bench.run()
 
     assert selected == 4
-    assert sorted(values(bench)) == ["toy-word first", "toy-word second:max"]
+    assert sorted(bench.values()) == ["toy-word first", "toy-word second:max"]
 
 
 def test_a_record_that_another_run_removed_first_is_no_fault(
@@ -210,7 +151,7 @@ def test_a_record_that_another_run_removed_first_is_no_fault(
     code = bench.run()
 
     assert code == 0
-    assert sorted(values(bench)) == ["toy-word first", "toy-word second:max"]
+    assert sorted(bench.values()) == ["toy-word first", "toy-word second:max"]
 
 
 def test_a_result_that_is_reproduced_stays_as_it_is(
@@ -334,7 +275,7 @@ def test_a_cell_that_makes_no_sense_is_not_applicable_and_no_failure(
     assert failures[0].step == "explain"
     assert failures[0].reason == "layer 'second' has nothing to say"
     assert re.search(r"n/a <sup>(\d)</sup>(.*\n)+<sup>\1</sup> layer 'second' has nothing", board)
-    assert len(values(bench)) == 3
+    assert len(bench.values()) == 3
     assert "0 steps computed, 9 found in the cache" in out
 
 
