@@ -111,7 +111,7 @@ def test_table_2_comes_to_its_board(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)  # half an hour on two cores
+@pytest.mark.timeout(7200)  # took 26 minutes of one thread
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_table_2_with_all_classes(tmp_path: Path) -> None:
     """The file's own source and split files: 1,000 classes with names and superclasses."""
