@@ -39,7 +39,7 @@ _LEGEND = (
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Agreement:
+class TruthAgreement:
     """Calibration error and Brier score before and after calibrating."""
 
     ece_before: Number
@@ -59,7 +59,7 @@ class ConceptFidelity:
     category: Name
     share: Annotated[Number, Field(ge=0, le=1)]
     average_precision: Number | None
-    agreement: Agreement
+    agreement: TruthAgreement
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -74,7 +74,7 @@ class CategoryFidelity:
     num_undefined: NonNegativeInt
     average_precision: Number | None
     constant_brier: Number
-    agreement: Agreement
+    agreement: TruthAgreement
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from le_bench.boards.records import Constants
 from le_bench.boards.simulators import (
-    Agreement,
     CategoryFidelity,
     ConceptFidelity,
     SimulatorFidelity,
+    TruthAgreement,
 )
 from le_bench.errors import NotApplicableError
 from le_bench.formulas.fidelity import Fidelity, measure_fidelity
@@ -133,11 +133,11 @@ def fidelity_of(
         num_images=record["num_images"],
         constants=Constants(names[-1], constants["a"], constants["b"], constants["source"]),
         categories=tuple(
-            CategoryFidelity(**{**each, "agreement": Agreement(**each["agreement"])})
+            CategoryFidelity(**{**each, "agreement": TruthAgreement(**each["agreement"])})
             for each in record["categories"]
         ),
         concepts=tuple(
-            ConceptFidelity(**{**each, "agreement": Agreement(**each["agreement"])})
+            ConceptFidelity(**{**each, "agreement": TruthAgreement(**each["agreement"])})
             for each in record["concepts"]
         ),
     )
