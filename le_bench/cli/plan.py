@@ -169,9 +169,8 @@ def _print(
     typer.echo(f"\n{len(plan.cells)} cells{known}; a run may find more that are not applicable")
     if estimator is not None:
         largest = max((estimator.of(step).memory or 0 for step in everything), default=0)
-        tensor = f"; largest tensor of activations, embeddings or presence {_size(largest)}" * bool(
-            largest
-        )
+        tensor = "; largest tensor of activations, embeddings or presence "
+        tensor = f"{tensor}{_size(largest)}" if largest else ""
         typer.echo(
             f"{estimator.num_images or 'unknown number of'} images; the device multiplies "
             f"matrices at {estimator.speed.rate / 1e9:,.0f} GFLOP/s, of which networks are taken "

@@ -22,9 +22,9 @@ class Layer:
     (N, U) as it is; `first` takes the class token of (N, T, U); `none` demands (N, U). With
     `directions`, a file that `networks.directions` reads, the units are directions over those of
     the module, computed at each position before pooling; boards name them by `directions_id`, or by
-    the file's name without one. `channels` says whether the units of a map
-    come second, (N, U, h, w), or last, (N, h, w, U); None takes them to come second unless the
-    shape looks otherwise, which is refused.
+    the file's name without one. `channels` says whether the units of a map come second,
+    (N, U, h, w), or last, (N, h, w, U); None takes them to come second unless the shape looks
+    otherwise, which is refused.
     """
 
     path: str
